@@ -1,0 +1,132 @@
+// codec.h
+//
+// JSON <-> API structs, derived from describe(). Decoding is lenient: what is in the store has passed validation, members
+// the struct does not know are skipped, a member of another type counts as missing. Encoding leaves out empty strings,
+// empty containers, false, zero and unset optionals (Go's omitempty); use std::optional where zero is worth saying.
+#pragma once
+
+#include <concepts>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "api/describe.h"
+#include "base/time.h"
+#include "json/json.h"
+
+namespace stoker::api {
+
+/// A part kept as the JSON it was: pod templates, affinity, whatever our code only passes on.
+using Raw = json::Doc;
+
+namespace detail {
+template <class T> struct IsOptional : std::false_type {};
+template <class T> struct IsOptional<std::optional<T>> : std::true_type {};
+template <class T> struct IsVector : std::false_type {};
+template <class T> struct IsVector<std::vector<T>> : std::true_type {};
+template <class T> struct IsMap : std::false_type {};
+template <class T> struct IsMap<std::map<std::string, T>> : std::true_type {};
+}  // namespace detail
+
+template <class T>
+void decodeInto(json::Value value, T& out) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    // IntOrString and quantities may be numbers; their text is what matters.
+    if (value.isString()) out = value.asString();
+    else if (value.isNumber()) out = json::print(value);
+  } else if constexpr (std::is_same_v<T, bool>) {
+    out = value.asBool(out);
+  } else if constexpr (std::integral<T>) {
+    if (auto n = value.integer()) out = static_cast<T>(*n);
+  } else if constexpr (std::is_same_v<T, double>) {
+    if (auto n = value.real()) out = *n;
+  } else if constexpr (std::is_same_v<T, Time>) {
+    if (auto t = parseTime(value.asString())) out = *t;
+  } else if constexpr (std::is_same_v<T, Raw>) {
+    out = value.isNull() ? Raw{} : json::makeDoc(value);
+  } else if constexpr (detail::IsOptional<T>::value) {
+    if (value.isNull()) return;
+    typename T::value_type inner{};
+    decodeInto(value, inner);
+    out = std::move(inner);
+  } else if constexpr (detail::IsVector<T>::value) {
+    out.clear();
+    out.reserve(value.items().size());
+    for (json::Value item : value.items()) decodeInto(item, out.emplace_back());
+  } else if constexpr (detail::IsMap<T>::value) {
+    out.clear();
+    for (const json::Member& m : value.members()) decodeInto(m.value, out[std::string(m.key)]);
+  } else {
+    static_assert(Described<T>);
+    std::apply([&](const auto&... fields) {
+      ([&](const auto& f) {
+        if (const json::Value* member = value.find(f.name)) decodeInto(*member, out.*(f.member));
+      }(fields), ...);
+    }, T::describe());
+  }
+}
+
+template <class T>
+T decode(json::Value value) {
+  T out{};
+  decodeInto(value, out);
+  return out;
+}
+
+template <class T>
+bool isEmpty(const T& value) {
+  if constexpr (std::is_same_v<T, std::string> || detail::IsVector<T>::value || detail::IsMap<T>::value) return value.empty();
+  else if constexpr (std::is_same_v<T, bool>) return !value;
+  else if constexpr (std::is_arithmetic_v<T>) return value == 0;
+  else if constexpr (std::is_same_v<T, Time>) return value == Time{};
+  else if constexpr (std::is_same_v<T, Raw>) return value.root.isNull();
+  else if constexpr (detail::IsOptional<T>::value) return !value.has_value();
+  else {
+    bool empty = true;
+    std::apply([&](const auto&... fields) { ((empty = empty && isEmpty(value.*(fields.member))), ...); }, T::describe());
+    return empty;
+  }
+}
+
+template <class T>
+json::Value encode(json::Arena& arena, const T& value) {
+  if constexpr (std::is_same_v<T, std::string>) return json::string(arena, value);
+  else if constexpr (std::is_same_v<T, bool>) return json::boolean(value);
+  else if constexpr (std::integral<T>) return json::number(arena, static_cast<int64_t>(value));
+  else if constexpr (std::is_same_v<T, double>) return json::number(arena, value);
+  else if constexpr (std::is_same_v<T, Time>) return json::string(arena, formatTime(value));
+  else if constexpr (std::is_same_v<T, Raw>) return json::clone(arena, value.root);
+  else if constexpr (detail::IsOptional<T>::value) return value ? encode(arena, *value) : json::Value();
+  else if constexpr (detail::IsVector<T>::value) {
+    std::vector<json::Value> items;
+    items.reserve(value.size());
+    for (const auto& item : value) items.push_back(encode(arena, item));
+    return json::array(arena, items);
+  } else if constexpr (detail::IsMap<T>::value) {
+    json::Object out(arena);
+    for (const auto& [key, item] : value) out.set(key, encode(arena, item));
+    return out.build();
+  } else {
+    static_assert(Described<T>);
+    json::Object out(arena);
+    std::apply([&](const auto&... fields) {
+      ([&](const auto& f) {
+        const auto& member = value.*(f.member);
+        if (!isEmpty(member)) out.set(f.name, encode(arena, member));
+      }(fields), ...);
+    }, T::describe());
+    return out.build();
+  }
+}
+
+/// Canonical text of a struct.
+template <class T>
+std::string encodeText(const T& value) {
+  json::Arena arena;
+  return json::print(encode(arena, value));
+}
+
+}  // namespace stoker::api
