@@ -30,7 +30,10 @@ struct Field {
   bool patchRetainKeys = false;  ///< patchStrategy retainKeys
   std::string mergeKey;
   json::Value defaultValue;  ///< null = no default; lives as long as the schema
-  std::string description;
+  std::string description;   ///< custom kinds only; those of built-ins are read when OpenAPI is published
+  // What Go's types say and the .proto files do not (built-ins only).
+  bool pointer = false;  ///< a scalar behind a pointer: its zero value is a value ("replicas: 0"), not an absence
+  bool always = false;   ///< encoded even when zero (no omitempty)
 };
 
 struct Schema {
@@ -48,15 +51,20 @@ struct Schema {
     Time,          ///< RFC 3339, seconds; null allowed
     MicroTime,
     Bytes,         ///< base64 in JSON, raw in protobuf
+    Choice,        ///< one of `choices`, told apart by its JSON type (JSONSchemaPropsOrBool); protobuf: a field for each
   };
   Type type = Type::Any;
   std::string name;           ///< message name of a built-in ("k8s.io.api.core.v1.PodSpec"); empty for CRD nodes
-  std::vector<Field> fields;  ///< sorted by name
+  /// Sorted by name. Inlined fields are among them: walk into their schemas, or use `field`, which does.
+  std::vector<Field> fields;
   const Schema* items = nullptr;
   bool preserveUnknown = false;
   bool embedded = false;  ///< x-kubernetes-embedded-resource
   bool nullable = false;
   bool isInt32 = false;
+  bool typeMeta = false;   ///< a message that carries apiVersion and kind in JSON
+  bool atomicMap = false;  ///< x-kubernetes-map-type atomic, +structType=atomic: server-side apply owns it as a whole
+  std::vector<const Schema*> choices;
   // Lists.
   enum class ListType { Atomic, Set, Map } listType = ListType::Atomic;
   std::vector<std::string> listMapKeys;
@@ -70,11 +78,16 @@ struct Schema {
   bool uniqueItems = false;
   std::vector<const Schema*> allOf, anyOf, oneOf;
   const Schema* negated = nullptr;  ///< "not"
+  /// Names of members that `validate` wants. For built-ins a hand-kept subset of Field::required, which is what OpenAPI
+  /// states: the real server accepts a built-in object without many a "required" status field.
   std::vector<std::string> required;
   json::Value openapi;  ///< CRD nodes: the schema as it was written, for publishing
   std::string description;
 
+  /// The field of that JSON name, inlined ones included; null when there is none. Case-sensitive.
   const Field* field(std::string_view fieldName) const;
+  /// Built-in messages have a name, and what is in them is decoded as Go would: with types. CRD nodes have none.
+  bool builtin() const { return !name.empty(); }
 };
 
 /// Owns a graph of schemas (which may be cyclic: JSONSchemaProps). Immutable once built; shared by readers.
