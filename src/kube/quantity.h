@@ -1,4 +1,4 @@
-// quantity.h: resource.Quantity: "500m", "1.5Gi", "2e3". Exact within int64 at nano scale where upstream is.
+// quantity.h: resource.Quantity: "500m", "1.5Gi", "2e3". Exact at nano scale up to 10^28 base units, saturating above.
 #pragma once
 
 #include <compare>
