@@ -1,6 +1,7 @@
 // client.h: a blocking HTTPS client with kept-alive connections, for the CLI and RemoteCluster.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -32,6 +33,9 @@ class Client {
     std::string target;
     Headers headers;
     std::string body;
+    /// stream() looks at it once it can be reached by stop(): set it before calling stop(), and no stream that is just
+    /// being started slips through. May be null; must live as long as the call.
+    const std::atomic<bool>* cancelled = nullptr;
   };
   struct Answer {
     int status = 0;
@@ -41,7 +45,7 @@ class Client {
   /// A connection that turns out dead before any byte of the answer came is replaced once (idempotent methods only).
   virtual Result<Answer> call(const Request& request) = 0;
   /// Body pieces are given to `onData` as they come, until it returns false, the server ends, or stop() is called from
-  /// another thread. The Answer's body is filled only when status >= 400.
+  /// another thread (no error once the head of the answer has come). The Answer's body is filled only when status >= 400.
   virtual Result<Answer> stream(const Request& request, const std::function<bool(std::string_view)>& onData) = 0;
   /// Wakes and ends every stream() in progress.
   virtual void stop() = 0;
