@@ -45,8 +45,14 @@ struct Toleration {
   }
 };
 
+struct PodSchedulingGate {
+  std::string name;
+  static constexpr auto describe() { return std::tuple{field("name", &PodSchedulingGate::name)}; }
+};
+
 struct PodSpec {
   std::vector<Container> containers, initContainers;
+  std::vector<PodSchedulingGate> schedulingGates;
   std::string nodeName, schedulerName, restartPolicy, hostname, subdomain, serviceAccountName, priorityClassName;
   std::optional<int32_t> priority;
   std::map<std::string, std::string> nodeSelector;
@@ -58,6 +64,7 @@ struct PodSpec {
   static constexpr auto describe() {
     return std::tuple{field("containers", &PodSpec::containers),
                       field("initContainers", &PodSpec::initContainers),
+                      field("schedulingGates", &PodSpec::schedulingGates),
                       field("nodeName", &PodSpec::nodeName),
                       field("schedulerName", &PodSpec::schedulerName),
                       field("restartPolicy", &PodSpec::restartPolicy),
