@@ -46,18 +46,16 @@ constexpr size_t kTrimEvents = 256;
 constexpr size_t kTrimBytes = 4u << 20;
 
 constexpr char kSchema[] = R"(
-  BEGIN IMMEDIATE;
   CREATE TABLE objects(created INTEGER PRIMARY KEY, revision INTEGER NOT NULL, key TEXT NOT NULL, revision_at INTEGER NOT NULL,
                        labels BLOB NOT NULL, owners BLOB NOT NULL, node TEXT NOT NULL, bytes BLOB NOT NULL, checksum INTEGER NOT NULL);
   CREATE TABLE events(revision INTEGER PRIMARY KEY, type INTEGER NOT NULL, created INTEGER NOT NULL);
   CREATE TABLE states(id INTEGER PRIMARY KEY, created INTEGER NOT NULL, revision INTEGER NOT NULL, key TEXT NOT NULL,
                       revision_at INTEGER NOT NULL, labels BLOB NOT NULL, owners BLOB NOT NULL, node TEXT NOT NULL,
                       bytes BLOB NOT NULL, checksum INTEGER NOT NULL);
-  CREATE TABLE meta(id INTEGER PRIMARY KEY CHECK(id = 1), ceiling INTEGER NOT NULL, floor INTEGER NOT NULL);
-  INSERT INTO meta VALUES(1, 0, 0);
+  CREATE TABLE meta(id INTEGER PRIMARY KEY CHECK(id = 1), ceiling INTEGER NOT NULL, floor INTEGER NOT NULL,
+                    checksum INTEGER NOT NULL);
   PRAGMA application_id = 1400138610;
   PRAGMA user_version = 1;
-  COMMIT;
 )";
 static_assert(kApplicationId == 1400138610 && kFormat == 1, "the schema text above states both");
 
@@ -83,6 +81,10 @@ uint64_t checksum(const Version& version, std::string_view owners) {
       .value();
 }
 
+int64_t metaChecksum(Revision ceiling, Revision floor) {
+  return static_cast<int64_t>(Checksum().add(ceiling).add(floor).value());
+}
+
 size_t historyCost(const Version& version) { return version.bytes.size() + version.key.size() + 100; }
 
 class SqliteLog final : public Log {
@@ -91,7 +93,7 @@ class SqliteLog final : public Log {
 
   ~SqliteLog() override {
     // An orderly end knows the last revision given out, unless some were lost in failed writes.
-    if (appended_ != 0 && !failed_) (void)setCeiling(appended_).run();
+    if (recovered_ && !failed_ && ceiling_ != last_) (void)setMeta(last_, floor_).run();
   }
 
   Result<void> open() {
@@ -118,23 +120,33 @@ class SqliteLog final : public Log {
         return Error(Reason::InternalError, fmt::format("{} has format {}, this version reads format {}; use the version that wrote it", options_.path, format, kFormat));
       STOKER_CHECK(quickCheck());
     }
-    STOKER_CHECK(check("open", db_.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")));
-    if (fresh) STOKER_CHECK(check("create", db_.execute(kSchema)));
+    // EXTRA while a new file is made a WAL file: that step uses a rollback journal, and were its deletion not durable, a power
+    // loss could bring it back and roll everything back to nothing.
+    STOKER_CHECK(check("open", db_.execute("PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")));
+    if (fresh) STOKER_CHECK(create());
     return prepare();
   }
 
   Result<Recovered> recover() override {
     Recovered out;
     Statement meta;
-    STOKER_CHECK(check("read", meta.prepare(db_.handle(), "SELECT ceiling, floor FROM meta")));
+    STOKER_CHECK(check("read", meta.prepare(db_.handle(), "SELECT ceiling, floor, checksum FROM meta")));
     if (int code = meta.step(); code != SQLITE_ROW) return code == SQLITE_DONE ? damaged("its revision is missing") : error("read", code);
     out.revision = ceiling_ = meta.integer(0);
-    out.floor = meta.integer(1);
+    out.floor = floor_ = meta.integer(1);
+    if (meta.integer(2) != metaChecksum(ceiling_, floor_)) return damaged("its revision is not as it was written");
     meta.reset();
     STOKER_CHECK(readObjects(out.objects));
     STOKER_CHECK(readHistory(out));
     // Everything was read and is sound.
     sqlite3_db_config(db_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+    recovered_ = true;
+    last_ = ceiling_;
+    // A full disk is no reason not to start: reads work, and the first write that succeeds raises the ceiling too.
+    if (int code = setMeta(ceiling_ + kAhead, floor_).run(); code == SQLITE_OK)
+      ceiling_ += kAhead;
+    else
+      log::warn("store", "{}", error("write", code).message);
     return out;
   }
 
@@ -144,8 +156,9 @@ class SqliteLog final : public Log {
     for (size_t i = 0; code == SQLITE_OK && i < batch.size(); ++i) code = write(batch[i]);
     Revision last = batch.back().object->revision;
     Revision ceiling = last + kAhead / 2 > ceiling_ ? last + kAhead : ceiling_;
-    if (code == SQLITE_OK && ceiling != ceiling_) code = setCeiling(ceiling).run();
-    if (code == SQLITE_OK) code = trim(trimmed);
+    Revision floor = floor_;
+    if (code == SQLITE_OK) code = trim(trimmed, floor);
+    if (code == SQLITE_OK && (ceiling != ceiling_ || floor != floor_)) code = one(setMeta(ceiling, floor));
     if (code == SQLITE_OK) code = commit_.run();
     if (code != SQLITE_OK) {
       failed_ = true;
@@ -158,7 +171,8 @@ class SqliteLog final : public Log {
       return failure;
     }
     ceiling_ = ceiling;
-    appended_ = last;
+    floor_ = floor;
+    last_ = last;
     for (; trimmed > 0; --trimmed) {
       total_.count -= chunks_.front().count;
       total_.bytes -= chunks_.front().bytes;
@@ -221,6 +235,12 @@ class SqliteLog final : public Log {
     return {};
   }
 
+  /// In one transaction: a file that exists either has everything or is as good as none.
+  Result<void> create() {
+    std::string sql = fmt::format("BEGIN IMMEDIATE; {} INSERT INTO meta VALUES(1, 0, 0, {}); COMMIT", kSchema, metaChecksum(0, 0));
+    return check("create", db_.execute(sql.c_str()));
+  }
+
   Result<void> prepare() {
     struct Sql {
       Statement& statement;
@@ -241,8 +261,7 @@ class SqliteLog final : public Log {
                      "VALUES(?,?,?,?,?,?,?,?,?,?)"},
         {trimEvents_, "DELETE FROM events WHERE revision <= ?"},
         {trimStates_, "DELETE FROM states WHERE id <= ?"},
-        {setFloor_, "UPDATE meta SET floor=?"},
-        {setCeiling_, "UPDATE meta SET ceiling=?"},
+        {setMeta_, "UPDATE meta SET ceiling=?, floor=?, checksum=?"},
     };
     for (const Sql& sql : all) STOKER_CHECK(check("open", sql.statement.prepare(db_.handle(), sql.text)));
     return {};
@@ -301,10 +320,13 @@ class SqliteLog final : public Log {
       int64_t type = events.integer(1);
       Revision created = events.integer(2);
       auto wrong = [&] { return damaged(fmt::format("the event of revision {} is incomplete", event->revision)); };
-      if (type < 0 || type > 2) return wrong();
+      if (type < 0 || type > 2 || event->revision <= out.floor) return wrong();
       event->type = static_cast<Event::Type>(type);
-      VersionPtr last;
-      if (event->type != Event::Type::Added && !(event->previous = state(2 * event->revision))) return wrong();
+      if (event->type == Event::Type::Added && created != event->revision) return wrong();
+      if (event->type != Event::Type::Added) {
+        event->previous = state(2 * event->revision);
+        if (!event->previous || event->previous->createRevision != created) return wrong();
+      }
       if (event->type == Event::Type::Deleted && !(event->object = state(2 * event->revision + 1))) return wrong();
       if (auto before = open.find(created); before != open.end()) {
         if (!event->previous || event->previous->revision != before->second->revision) return wrong();
@@ -317,6 +339,9 @@ class SqliteLog final : public Log {
       out.history.push_back(std::move(event));
     }
     if (code != SQLITE_DONE) return error("read", code);
+    if (states.step() != SQLITE_DONE) return damaged("a state in its history belongs to no event");
+    size_t recent = std::count_if(out.objects.begin(), out.objects.end(), [&](const VersionPtr& v) { return v->revision > out.floor; });
+    if (recent != open.size()) return damaged("its history is incomplete");
     for (auto& [created, event] : open) {
       auto at = std::lower_bound(out.objects.begin(), out.objects.end(), created,
                                  [](const VersionPtr& v, Revision wanted) { return v->createRevision < wanted; });
@@ -380,11 +405,11 @@ class SqliteLog final : public Log {
     total_.bytes += bytes;
   }
 
-  /// Deletes the oldest chunks while what remains is enough history. `trimmed` counts them.
-  int trim(size_t& trimmed) {
+  /// Deletes the oldest chunks while what remains is enough history. `trimmed` counts them, `floor` is the
+  /// last event that went.
+  int trim(size_t& trimmed, Revision& floor) {
     size_t count = total_.count;
     size_t bytes = total_.bytes;
-    Revision floor = 0;
     for (const Chunk& chunk : chunks_) {
       bool enough = count - chunk.count >= options_.historyEvents || bytes > options_.historyBytes;
       if (!enough) break;
@@ -396,20 +421,22 @@ class SqliteLog final : public Log {
     if (trimmed == 0) return SQLITE_OK;
     int code = trimEvents_.bind(1, floor).run();
     if (code == SQLITE_OK) code = trimStates_.bind(1, 2 * floor + 1).run();
-    if (code == SQLITE_OK) code = setFloor_.bind(1, floor).run();
     return code;
   }
 
-  Statement& setCeiling(Revision ceiling) { return setCeiling_.bind(1, ceiling); }
+  Statement& setMeta(Revision ceiling, Revision floor) {
+    return setMeta_.bind(1, ceiling).bind(2, floor).bind(3, metaChecksum(ceiling, floor));
+  }
 
   const SqliteOptions options_;
   std::unique_ptr<FileLock> lock_;
   Database db_;  // before the statements: they must go first
-  Statement begin_, commit_, rollback_, insert_, update_, delete_, event_, keepState_, lastState_, trimEvents_, trimStates_, setFloor_,
-      setCeiling_;
+  Statement begin_, commit_, rollback_, insert_, update_, delete_, event_, keepState_, lastState_, trimEvents_, trimStates_, setMeta_;
   Revision ceiling_ = 0;   ///< no revision above it is given out before the file says so
-  Revision appended_ = 0;  ///< last revision written by this process
-  bool failed_ = false;    ///< some write failed, so revisions above `appended_` were given out
+  Revision floor_ = 0;     ///< every later event is in the file
+  Revision last_ = 0;      ///< last revision written, or recovered
+  bool recovered_ = false;
+  bool failed_ = false;  ///< some write failed, so revisions above `last_` were given out
   std::deque<Chunk> chunks_;
   Chunk total_;
 };
