@@ -182,7 +182,7 @@ TEST(SqliteLog, aDamagedFileKeepsItsWriteAheadLog) {
   ASSERT_GT(wal.size(), 4096u);
   const std::string run(100, '3');
   int hits = 0;
-  for (size_t at = file.find(run); at != std::string::npos; at = file.find(run, at + 1, 100), ++hits) file[at + 50] = '4';
+  for (size_t at = file.find(run); at != std::string::npos; at = file.find(run, at + 1), ++hits) file[at + 50] = '4';
   ASSERT_GT(hits, 50);
   std::string copy = dir.file("copy.db");
   write(copy, file);
@@ -198,7 +198,7 @@ TEST(SqliteLog, trimmingKeepsTheFileSmall) {
   auto store = Store::open(*openSqliteLog({.path = path, .historyEvents = 100, .walPages = 50}), {.synchronous = true, .historyEvents = 100});
   ASSERT_TRUE(store.ok());
   auto fill = [&] {
-    for (int i = 0; i < 500; ++i) {
+    for (int i = 0; i < 150; ++i) {
       Transaction next;
       for (int k = 0; k < 8; ++k) next.ops.push_back(put(fmt::format("pods/{}", k), std::string(1000, '1' + i % 9)));
       ASSERT_TRUE(commitNow(**store, std::move(next)).ok());
@@ -208,7 +208,7 @@ TEST(SqliteLog, trimmingKeepsTheFileSmall) {
   uint64_t size = (*store)->stats().diskBytes;
   fill();
   fill();
-  EXPECT_LT((*store)->stats().diskBytes, size * 5 / 4) << "4,000 more states of 1 KB each would be 4 MB each time";
+  EXPECT_LT((*store)->stats().diskBytes, size * 5 / 4) << "1,200 more states of 1 KB each would be 1.2 MB each time";
 }
 
 /// A process that commits from several threads and reports through a pipe is killed at random moments: what it reported is
