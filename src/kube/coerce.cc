@@ -21,8 +21,7 @@ class Coercer {
  public:
   Coercer(json::Arena& arena, std::vector<std::string>& unknown) : arena_(arena), unknown_(unknown) {}
 
-  /// Replaces `value` by what decoding gives. `typed`: inside a built-in message. Paths are kept on a stack of pieces and
-  /// put together only when something is to be said.
+  /// Replaces `value` by what decoding gives. `typed`: inside a built-in message.
   Result<void> walk(const Schema& schema, json::Value& value, bool typed) {
     typed = typed || schema.builtin();
     switch (schema.type) {
@@ -45,24 +44,13 @@ class Coercer {
   }
 
  private:
-  struct Piece {
-    std::string_view name;  // empty: an index
-    size_t index = 0;
-  };
-
-  std::string path(std::string_view last = {}) const {
-    std::string out;
-    for (const Piece& piece : pieces_) out = piece.name.empty() ? indexPath(out, piece.index) : childPath(out, piece.name);
-    return last.empty() ? out : childPath(out, last);
-  }
-
   Result<void> wrong(std::string_view wanted, json::Value value) const {
-    std::string where = path();
+    std::string where = path_.str();
     return Error(Reason::BadRequest, fmt::format("{}: expected {}, got {}", where.empty() ? "the object" : where, wanted,
                                                  value.isBool() ? std::string_view("boolean") : json::typeName(value.type())));
   }
   Result<void> malformed(std::string_view message) const {
-    return Error(Reason::BadRequest, fmt::format("{}: {}", path(), message));
+    return Error(Reason::BadRequest, fmt::format("{}: {}", path_.str(), message));
   }
 
   static bool fits(const Schema& schema, json::Value value) {
@@ -98,14 +86,14 @@ class Coercer {
       const Schema* child = field ? field->schema : schema.items;
       if (!child) {
         if (schema.preserveUnknown) members.push_back(member);
-        else if (unknown_.size() < kMaxUnknown) unknown_.push_back(path(member.key));
+        else if (unknown_.size() < kMaxUnknown) unknown_.push_back(path_.str(member.key));
         continue;
       }
       if (member.value.isNull() && (typed || child->builtin())) continue;
       json::Value inner = member.value;
-      pieces_.push_back({member.key});
+      path_.push(member.key);
       STOKER_CHECK(walk(*child, inner, typed));
-      pieces_.pop_back();
+      path_.pop();
       members.push_back({member.key, inner});
     }
     value = objectOf(arena_, members);
@@ -119,9 +107,9 @@ class Coercer {
         member.value = zero(*schema.items);
         continue;
       }
-      pieces_.push_back({member.key.empty() ? std::string_view("\"\"") : member.key});
+      path_.push(member.key);
       STOKER_CHECK(walk(*schema.items, member.value, typed));
-      pieces_.pop_back();
+      path_.pop();
     }
     value = objectOf(arena_, members);
     return {};
@@ -135,9 +123,9 @@ class Coercer {
         items[i] = zero(*schema.items);
         continue;
       }
-      pieces_.push_back({{}, i});
+      path_.push(i);
       STOKER_CHECK(walk(*schema.items, items[i], typed));
-      pieces_.pop_back();
+      path_.pop();
     }
     value = json::array(arena_, items);
     return {};
@@ -205,7 +193,7 @@ class Coercer {
 
   json::Arena& arena_;
   std::vector<std::string>& unknown_;
-  std::vector<Piece> pieces_;
+  PathStack path_;
 };
 
 }  // namespace

@@ -30,4 +30,33 @@ inline std::string indexPath(std::string_view path, size_t index) {
   return std::string(path) + "[" + std::to_string(index) + "]";
 }
 
+/// Where a walk over a tree is; put together as text only when something is to be said.
+class PathStack {
+ public:
+  explicit PathStack(std::string_view base = {}) : base_(base) {}
+  void push(std::string_view name) { pieces_.push_back({name, kName}); }
+  void pushKey(std::string_view key) { pieces_.push_back({key, kKey}); }  ///< of a map: path[key]
+  void push(size_t index) { pieces_.push_back({{}, index}); }
+  void pop() { pieces_.pop_back(); }
+  std::string str() const {
+    std::string out(base_);
+    for (const Piece& piece : pieces_) {
+      if (piece.index == kName) out = childPath(out, piece.name);
+      else if (piece.index == kKey) out = out + "[" + std::string(piece.name) + "]";
+      else out = indexPath(out, piece.index);
+    }
+    return out;
+  }
+  std::string str(std::string_view last) const { return childPath(str(), last); }
+
+ private:
+  static constexpr size_t kName = SIZE_MAX, kKey = SIZE_MAX - 1;
+  struct Piece {
+    std::string_view name;
+    size_t index;
+  };
+  std::string_view base_;
+  std::vector<Piece> pieces_;
+};
+
 }  // namespace stoker::kube

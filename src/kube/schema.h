@@ -18,6 +18,7 @@
 namespace stoker::kube {
 
 struct Schema;
+struct Pattern;  // a compiled regular expression: pattern.h
 
 struct Field {
   std::string name;         ///< JSON name
@@ -74,6 +75,7 @@ struct Schema {
   bool exclusiveMinimum = false, exclusiveMaximum = false;
   std::optional<int64_t> minLength, maxLength, minItems, maxItems, minProperties, maxProperties;
   std::string pattern;
+  std::shared_ptr<const Pattern> compiled;  ///< of `pattern`; RE2, which is the dialect of Go's
   std::string format;
   bool uniqueItems = false;
   std::vector<const Schema*> allOf, anyOf, oneOf;
