@@ -68,10 +68,14 @@ Problem PodCgroups::applyLimits(const std::string& suffix, const ResourceLimits&
   return {};
 }
 
-Problem PodCgroups::createPod(const ResourceLimits& limits) {
+Problem PodCgroups::leavePlatform() {
   for (const std::string& procs : spec_.supervisorProcs) {
     if (!writeExisting(procs, "0")) return systemProblem("cannot join cgroup " + procs);
   }
+  return {};
+}
+
+Problem PodCgroups::createPod(const ResourceLimits& limits) {
   for (const std::string& root : roots())
     if (!makeCgroup(root)) return systemProblem("cannot create cgroup " + root);
   if (spec_.version == 2) writeExisting(spec_.unified + "/cgroup.subtree_control", "+memory +cpu +pids");
@@ -89,10 +93,10 @@ Problem PodCgroups::createContainer(const std::string& name, const ResourceLimit
   return applyLimits(suffix, limits);
 }
 
-Problem PodCgroups::enter(const std::string& name) const {
+Problem PodCgroups::enter(const std::string& name, int pid) const {
   for (const std::string& root : roots()) {
     const std::string procs = root + containerSuffix(name) + "/cgroup.procs";
-    if (!writeExisting(procs, "0")) return systemProblem("cannot join cgroup " + procs);
+    if (!writeExisting(procs, std::to_string(pid))) return systemProblem("cannot enter cgroup " + procs);
   }
   return {};
 }

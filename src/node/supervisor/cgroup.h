@@ -16,12 +16,14 @@ class PodCgroups {
  public:
   explicit PodCgroups(PodCgroupSpec spec) : spec_(std::move(spec)) {}
 
-  /// Creates the pod's directories and limits, and moves the calling process out of reach of both.
+  /// Creates the pod's directories and limits.
   Problem createPod(const ResourceLimits& limits);
+  /// Moves the calling process out of reach of the pod's limits and of the platform's own groups.
+  Problem leavePlatform();
   /// Creates one container's directories and limits; what a former attempt left is replaced.
   Problem createContainer(const std::string& name, const ResourceLimits& limits);
-  /// Moves the calling process in; done by the container's init before anything else (not needed when born inside).
-  Problem enter(const std::string& name) const;
+  /// Moves process `pid` in; before it executes anything of the container's (not needed when it was born inside).
+  Problem enter(const std::string& name, int pid) const;
   /// Version 2: a descriptor of the container's directory for CLONE_INTO_CGROUP; -1 otherwise.
   int openForClone(const std::string& name) const;
   /// Processes the kernel killed for want of memory in this container since it was created.

@@ -198,7 +198,6 @@ void runInit(const InitPlan& plan) {
   prctl(PR_SET_NAME, "stoker-init", 0, 0, 0);
   umask(0022);
 
-  if (!plan.bornInCgroup) require(plan.cgroups.enter(plan.spec.name));
   // Lowering it needs CAP_SYS_RESOURCE; where that is missing, the value of the platform stays.
   static_cast<void>(writeExisting("/proc/self/oom_score_adj", std::to_string(plan.spec.oomScoreAdj)));
   require(enterRoot(plan.root, plan.spec));

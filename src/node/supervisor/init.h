@@ -5,7 +5,6 @@
 #pragma once
 
 #include "node/runtime/codec.h"
-#include "node/supervisor/cgroup.h"
 #include "node/supervisor/rootfs.h"
 
 namespace stoker::node {
@@ -24,8 +23,6 @@ inline constexpr char kReportExec = '\x01';
 struct InitPlan {
   const ContainerSpec& spec;
   const RootPlan& root;
-  const PodCgroups& cgroups;
-  bool bornInCgroup = false;
   InitPipes pipes;
 };
 

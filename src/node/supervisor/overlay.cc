@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -102,9 +103,11 @@ bool holdsFiles(const std::string& type) {
 
 /// Mounts lower + upper at target.
 Problem mountLayers(const OverlayPlan& plan, const std::string& lower, const std::string& upper, const std::string& work,
-                    const std::string& target) {
+                    const std::string& target, const std::string& cover) {
   const unsigned long flags = plan.devices ? 0 : MS_NODEV;
-  const std::string base = "lowerdir=" + escaped(lower) + ",upperdir=" + escaped(upper) + ",workdir=" + escaped(work) +
+  const std::string below = (cover.empty() ? "" : escaped(cover) + ":") + escaped(lower);
+  // xino: a file keeps its inode number when it is first written to, although cover and lower are two file systems.
+  const std::string base = "xino=auto,lowerdir=" + below + ",upperdir=" + escaped(upper) + ",workdir=" + escaped(work) +
                            (plan.userNamespace ? ",userxattr" : "");
   // "volatile": the layer goes with its container, so nobody needs its fsyncs to reach the disk.
   if (mount("overlay", target.c_str(), "overlay", flags, (base + ",volatile").c_str()) == 0) return {};
@@ -114,31 +117,45 @@ Problem mountLayers(const OverlayPlan& plan, const std::string& lower, const std
 
 }  // namespace
 
+Problem makeCover(const CoverPlan& plan) {
+  const std::string lower = plan.lower == "/" ? "" : plan.lower;  // "/" would double the slash
+  if (!makeDirs(plan.cover)) return systemProblem("cannot create " + plan.cover);
+  chmod(plan.cover.c_str(), 0755);
+  struct stat info {};
+  for (const std::string& directory : plan.needed) {
+    if (lstat((lower + directory).c_str(), &info) != 0) {
+      mkdir((plan.cover + directory).c_str(), 0755);
+    } else if (!S_ISDIR(info.st_mode)) {
+      return {"root directory " + plan.lower + ": " + directory + " must be a directory"};
+    }
+  }
+  for (const std::string& directory : plan.fresh) {
+    if (copyParents(lower, plan.cover, directory)) continue;  // below a link: found at its real place
+    const std::string path = plan.cover + directory;
+    const bool sticky = directory.size() >= 4 && directory.substr(directory.size() - 4) == "/tmp";
+    if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return systemProblem("cannot create " + path);
+    chmod(path.c_str(), sticky ? 01777 : 0755);
+    const char* opaque = plan.userNamespace ? "user.overlay.opaque" : "trusted.overlay.opaque";
+    if (setxattr(path.c_str(), opaque, "y", 1, 0) != 0) return systemProblem("cannot hide what is in " + directory);
+  }
+  for (const std::string& path : plan.masked) {
+    // A mark in a directory that is not merged with one below would itself be seen, and there is nothing to hide there.
+    const bool gone = std::any_of(plan.fresh.begin(), plan.fresh.end(), [&](const auto& f) { return below(path, f); });
+    if (gone) continue;
+    if (Problem p = hideMatching(lower, plan.cover, path)) return p;
+  }
+  for (const auto& [path, content] : plan.files) {
+    if (copyParents(lower, plan.cover, path)) continue;
+    if (Problem p = writeAll(plan.cover + path, content)) return p;
+  }
+  return {};
+}
+
 Problem mountOverlay(const OverlayPlan& plan) {
   const std::string upper = plan.layers + "/upper";
   const std::string work = plan.layers + "/work";
-  struct stat info {};
-  if (stat(plan.lower.c_str(), &info) != 0) return systemProblem("root directory " + plan.lower);
-  if (!S_ISDIR(info.st_mode)) return {"root directory " + plan.lower + " is not a directory"};
   if (!makeDirs(upper) || !makeDirs(work, 0700)) return systemProblem("cannot create " + upper);
-  chmod(upper.c_str(), 0755);
-  // What the running root is called below: "/" would double the slash.
-  const std::string lower = plan.lower == "/" ? "" : plan.lower;
-  for (const std::string& directory : plan.emptyDirectories) {
-    if (lstat((lower + directory).c_str(), &info) != 0) {
-      mkdir((upper + directory).c_str(), directory == "/tmp" ? 01777 : 0755);
-    } else if (S_ISLNK(info.st_mode)) {
-      return {"root directory " + plan.lower + ": " + directory + " is a symbolic link; it must be a directory"};
-    }
-  }
-  for (const std::string& path : plan.masked) {
-    if (Problem p = hideMatching(lower, upper, path)) return p;
-  }
-  for (const auto& [path, content] : plan.files) {
-    if (copyParents(lower, upper, path)) continue;
-    if (Problem p = writeAll(upper + path, content)) return p;
-  }
-  const Problem problem = mountLayers(plan, plan.lower, upper, work, plan.target);
+  const Problem problem = mountLayers(plan, plan.lower, upper, work, plan.target, plan.cover);
   if (!problem || plan.inMemory) return problem;
   // The data directory's file system cannot carry an upper layer (itself an overlay, or NFS): keep the layer in memory.
   OverlayPlan inMemory = plan;
@@ -172,7 +189,7 @@ Problem mountOverlaysBelow(const OverlayPlan& plan) {
     if (stat(point.c_str(), &info) != 0) continue;
     if (!S_ISDIR(info.st_mode)) {
       // A file bound onto a file (as container engines do with /etc/hosts), unless it is one of ours.
-      const bool ours = std::any_of(plan.files.begin(), plan.files.end(), [&](const auto& f) { return f.first == point; });
+      const bool ours = access((plan.cover + point).c_str(), F_OK) == 0;
       if (!ours && mount(point.c_str(), target.c_str(), nullptr, MS_BIND, nullptr) == 0) {
         mount(nullptr, target.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NODEV, nullptr);
       }
@@ -190,7 +207,7 @@ Problem mountOverlaysBelow(const OverlayPlan& plan) {
       if (Problem p = hideMatching(point, upper, path.substr(point.size()))) return p;
     }
     // A mount that vanished, or a file system overlayfs cannot use: its place stays an empty directory.
-    static_cast<void>(mountLayers(plan, point, upper, work, target));
+    static_cast<void>(mountLayers(plan, point, upper, work, target, ""));
   }
   return {};
 }

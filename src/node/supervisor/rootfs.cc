@@ -6,14 +6,11 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <set>
-#include <sstream>
 
 #include "node/supervisor/overlay.h"
 
@@ -198,40 +195,47 @@ Problem maskProc(const RootPlan& plan) {
 
 }  // namespace
 
+Problem prepareCover(const RootFs& root, const std::string& cover, std::vector<std::pair<std::string, std::string>> files,
+                     const std::vector<std::string>& masked, bool userNamespace) {
+  CoverPlan plan;
+  plan.cover = cover;
+  plan.files = std::move(files);
+  plan.needed = {"/proc", "/sys", "/dev", "/etc"};
+  plan.userNamespace = userNamespace;
+  if (root.kind == RootFs::Kind::Host) {
+    plan.lower = "/";
+    plan.masked = masked;
+    // The host's sockets (container engines, D-Bus, databases) live in /run.
+    plan.fresh = {"/tmp", "/var/tmp", "/run"};
+  } else {
+    plan.lower = root.directory;
+    struct stat info {};
+    if (stat(plan.lower.c_str(), &info) != 0) return systemProblem("root directory " + plan.lower);
+    if (!S_ISDIR(info.st_mode)) return {"root directory " + plan.lower + " is not a directory"};
+    if (lstat((plan.lower + "/tmp").c_str(), &info) != 0) plan.fresh = {"/tmp"};
+  }
+  return makeCover(plan);
+}
+
 Problem enterRoot(const RootPlan& plan, const ContainerSpec& spec) {
   // Nothing mounted here may travel back to the host.
   if (Problem p = mountAt("none", "/", nullptr, MS_REC | MS_PRIVATE)) return p;
-  const std::string root = plan.directory + "/root";
-  if (!makeDirs(root, 0700)) return systemProblem("cannot create " + root);
-
+  const std::string& root = plan.target;
   const bool host = spec.root.kind == RootFs::Kind::Host;
   OverlayPlan overlay;
   overlay.lower = host ? "/" : spec.root.directory;
+  overlay.cover = plan.cover;
   overlay.layers = plan.directory;
   overlay.target = root;
-  overlay.files = plan.files;
+  overlay.masked = plan.masked;
   overlay.userNamespace = plan.userNamespace;
   overlay.devices = spec.privileged;
-  if (host) overlay.masked = plan.masked;
-  for (const char* directory : {"/proc", "/sys", "/dev", "/tmp", "/run"}) overlay.emptyDirectories.emplace_back(directory);
-  if (!host) overlay.emptyDirectories.resize(4);  // an image's own /run stays
   if (Problem p = mountOverlay(overlay)) return p;
   if (host) {
     if (Problem p = mountOverlaysBelow(overlay)) return p;
   }
   if (Problem p = mountKernelFiles(root, plan, spec)) return p;
   if (Problem p = mountDevices(root, plan, spec)) return p;
-  if (host) {
-    // On disk, not in memory: programs unpack gigabytes into /tmp.
-    const std::string tmp = plan.directory + "/tmp";
-    if (mkdir(tmp.c_str(), 01777) != 0 && errno != EEXIST) return systemProblem("cannot create " + tmp);
-    chmod(tmp.c_str(), 01777);
-    if (Problem p = mountAt(tmp, root + "/tmp", nullptr, MS_BIND)) return p;
-    restrictMount(root + "/tmp", MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, false);
-    // The host's sockets (containers, D-Bus, databases) live in /run.
-    if (Problem p = mountAt("tmpfs", root + "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m")) return p;
-    mkdir((root + "/run/lock").c_str(), 01777);
-  }
 
   const int rootFd = open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (rootFd < 0) return systemProblem("cannot open " + root);

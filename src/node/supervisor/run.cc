@@ -55,20 +55,26 @@ Problem Run::launch(const SupervisorSpec& pod, const std::string& podDirectory, 
   if (!makeDirs(directory_, 0700)) return systemProblem("cannot create " + directory_);
   if (!makeDirs(parentOf(spec_.logPath))) return systemProblem("cannot create " + parentOf(spec_.logPath));
   if (!log_.open()) return {log_.error()};
+  const std::string memory = podDirectory + "/run";
+  const std::string self = spec_.name + "-" + std::to_string(spec_.attempt);
+  const bool host = spec_.root.kind == RootFs::Kind::Host;
   RootPlan root;
   root.directory = directory_;
-  root.podDirectory = podDirectory;
-  root.shm = podDirectory + "/shm";
-  root.files = nameFiles(pod);
+  root.target = memory + "/root";
+  root.cover = memory + (host ? "/cover-host" : "/cover-" + self);
+  root.shm = memory + "/shm";
   root.masked = pod.masked;
   root.cgroupVersion = cgroups.version();
   root.cgroups = cgroups.directories(spec_.name);
   root.userNamespace = pod.userNamespace;
-  root.hostNetwork = pod.pod.hostNetwork;
+  if (!host || access(root.cover.c_str(), F_OK) != 0) {
+    if (Problem p = prepareCover(spec_.root, root.cover, nameFiles(pod), pod.masked, pod.userNamespace)) return p;
+  }
   if (!spec_.terminationMessagePath.empty()) {
-    root.terminationFile = directory_ + "/termination-log";
-    if (Problem p = writeAll(root.terminationFile, "", 0666)) return p;
-    chmod(root.terminationFile.c_str(), 0666);
+    terminationFile_ = memory + "/termination-" + self;
+    root.terminationFile = terminationFile_;
+    if (Problem p = writeAll(terminationFile_, "", 0666)) return p;
+    chmod(terminationFile_.c_str(), 0666);
   }
 
   InitPipes ends;
@@ -88,12 +94,15 @@ Problem Run::launch(const SupervisorSpec& pod, const std::string& podDirectory, 
     args.cgroup = static_cast<uint64_t>(cgroup);
   }
   const auto pid = static_cast<pid_t>(syscall(SYS_clone3, &args, sizeof args));
-  if (pid == 0) runInit({spec_, root, cgroups, cgroup >= 0, ends});
+  if (pid == 0) runInit({spec_, root, ends});
   const Problem failed = systemProblem("cannot clone the container's init");
+  const bool born = cgroup >= 0;
   closeFd(cgroup);
   for (int* fd : {&ends.out, &ends.err, &ends.report, &ends.go, &ends.status}) closeFd(*fd);
   if (pid < 0) return failed;
   pid_ = pid;
+  // From here, while the init builds its root: entering a group can wait for the kernel longer than all the rest takes.
+  if (!born) return cgroups.enter(spec_.name, pid_);
   return {};
 }
 
@@ -182,7 +191,10 @@ ContainerExited Run::finish(int initStatus, long oomKills) {
   }
   exited.oomKilled = oomKills > 0 && exited.exitCode != 0;
   exited.reason = exited.oomKilled ? "OOMKilled" : exited.exitCode == 0 ? "Completed" : "Error";
-  if (!spec_.terminationMessagePath.empty()) exited.message = readAll(directory_ + "/termination-log", kMaxTerminationMessage);
+  if (!terminationFile_.empty()) {
+    exited.message = readAll(terminationFile_, kMaxTerminationMessage);
+    unlink(terminationFile_.c_str());
+  }
   return exited;
 }
 

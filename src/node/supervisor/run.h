@@ -60,6 +60,7 @@ class Run {
   int pidfd_ = -1;
   long long killAt_ = 0;
   std::string reported_;
+  std::string terminationFile_;
 };
 
 }  // namespace stoker::node

@@ -77,11 +77,15 @@ Problem createSandbox(const SupervisorSpec& spec, const std::string& podDirector
   }
   // Slave: unmounting on the host still works, nothing mounted here gets out.
   if (mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return systemProblem("cannot detach mounts");
-  const std::string shm = podDirectory + "/shm";
-  if (!makeDirs(shm)) return systemProblem("cannot create " + shm);
+  // In memory and in this mount namespace only: mount points and the thin layers. Nothing to clean up afterwards.
+  const std::string run = podDirectory + "/run";
+  if (!makeDirs(run, 0700)) return systemProblem("cannot create " + run);
+  if (mount("stoker", run.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=700") != 0) return systemProblem("cannot mount " + run);
+  for (const char* directory : {"/root", "/shm"})
+    if (!makeDirs(run + directory)) return systemProblem("cannot create " + run + directory);
   const std::string options = "mode=1777,size=" + std::to_string(spec.pod.shmBytes);
-  if (mount("shm", shm.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options.c_str()) != 0) {
-    return systemProblem("cannot mount " + shm);
+  if (mount("shm", (run + "/shm").c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options.c_str()) != 0) {
+    return systemProblem("cannot mount " + run + "/shm");
   }
   if (!spec.pod.hostname.empty() && sethostname(spec.pod.hostname.data(), spec.pod.hostname.size()) != 0) {
     return systemProblem("cannot set hostname " + spec.pod.hostname);

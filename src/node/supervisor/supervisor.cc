@@ -28,6 +28,8 @@ constexpr int kShutdownGraceSeconds = 10;
 // A platform that does not read is dropped beyond this; it reconnects and is told everything again.
 constexpr size_t kMaxOutputBytes = 16 << 20;
 constexpr int kMaxEvents = 32;
+// When the supervisor leaves the platform's own cgroups: soon, but not while the pod's first containers wait for it.
+constexpr long long kLeaveDelayNanos = 200'000'000;
 
 }  // namespace
 
@@ -42,7 +44,7 @@ void Supervisor::watch(int fd, unsigned events) {
   epoll_event event{};
   event.events = events;
   event.data.fd = fd;
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0 && errno == EEXIST) epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
+  if (epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) != 0) epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
 }
 
 Problem Supervisor::prepare() {
@@ -104,6 +106,7 @@ Problem Supervisor::prepare() {
     return systemProblem("cannot listen on " + directory_ + "/socket");
   }
   chmod("socket", 0600);
+  leaveAt_ = spec_.cgroup.supervisorProcs.empty() ? 0 : monotonicNanos() + kLeaveDelayNanos;
   watch(listener_, EPOLLIN);
   watch(signals_, EPOLLIN);
   if (control_ >= 0) {
@@ -178,7 +181,7 @@ void Supervisor::flush(Client& client) {
     const ssize_t n = ::send(client.fd, client.output.data(), client.output.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN && client.output.size() < kMaxOutputBytes) {
-      watch(client.fd, EPOLLIN | EPOLLOUT);
+      if (!std::exchange(client.waiting, true)) watch(client.fd, EPOLLIN | EPOLLOUT);
       return;
     }
     if (n <= 0) {
@@ -187,7 +190,7 @@ void Supervisor::flush(Client& client) {
     }
     client.output.erase(0, static_cast<size_t>(n));
   }
-  watch(client.fd, EPOLLIN);
+  if (std::exchange(client.waiting, false)) watch(client.fd, EPOLLIN);
 }
 
 void Supervisor::broadcast(const Record& record) {
@@ -281,7 +284,6 @@ void Supervisor::start(Client& client, const Record& command) {
 
   Problem problem = cgroups_->createContainer(run->spec().name, run->spec().limits);
   if (!problem) problem = run->launch(spec_, directory_, *cgroups_);
-  const bool launched = !problem;
   // The init builds its root meanwhile; it executes nothing before this record is on disk.
   Record starting("starting");
   starting.add("name", record.name).add("attempt", record.attempt).add("time", now);
@@ -295,7 +297,7 @@ void Supervisor::start(Client& client, const Record& command) {
     exited.message = problem.text;
     exited.finishedAt = fromNanos(wallNanos());
     record.exited = exited;
-    if (launched) run->kill();  // reaped as an unknown child
+    if (run->pid() > 0) run->kill();  // reaped as an unknown child
     append(exitedRecord(exited), false);
     broadcast(exitedRecord(exited));
     cgroups_->removeContainer(record.name);
@@ -379,6 +381,10 @@ void Supervisor::checkDeadlines() {
   const long long now = monotonicNanos();
   for (const auto& run : runs_)
     if (run->killAt() > 0 && now >= run->killAt()) run->kill();
+  if (leaveAt_ > 0 && now >= leaveAt_) {
+    leaveAt_ = 0;
+    if (const Problem problem = cgroups_->leavePlatform()) std::fprintf(stderr, "%s\n", problem.text.c_str());
+  }
   if (syncAt_ > 0 && now >= syncAt_) {
     fdatasync(journal_);
     syncAt_ = 0;
@@ -387,6 +393,7 @@ void Supervisor::checkDeadlines() {
 
 int Supervisor::waitMillis() const {
   long long next = syncAt_;
+  if (leaveAt_ > 0 && (next == 0 || leaveAt_ < next)) next = leaveAt_;
   for (const auto& run : runs_)
     if (run->killAt() > 0 && (next == 0 || run->killAt() < next)) next = run->killAt();
   if (next == 0) return -1;

@@ -34,6 +34,7 @@ class Supervisor {
     int fd;
     LineBuffer input;
     std::string output;  ///< what the socket would not take yet
+    bool waiting = false;  ///< for the socket to take more
     bool closed = false;
   };
 
@@ -69,6 +70,7 @@ class Supervisor {
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::unique_ptr<Run>> runs_;
   bool ending_ = false;
+  long long leaveAt_ = 0;  ///< monotonic ns; 0: done
   long long syncAt_ = 0;  ///< monotonic ns at which the journal is to be synced; 0: nothing to sync
 };
 
