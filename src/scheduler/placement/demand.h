@@ -1,0 +1,51 @@
+// demand.h
+//
+// What a pod wants, as a class: pods that ask for the same amounts under the same constraint are one DemandId, looked at once
+// per node and not once per pod.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <unordered_map>
+
+#include "api/gang.h"
+#include "scheduler/placement/constraint.h"
+#include "scheduler/placement/resources.h"
+
+namespace stoker::scheduler {
+
+using DemandId = uint32_t;
+using ConstraintId = uint32_t;
+
+struct Demand {
+  Amounts amounts;
+  ConstraintId constraint = 0;
+  bool wantsCards = false;
+};
+
+class Demands {
+ public:
+  explicit Demands(Resources& resources) : resources_(resources) {}
+  DemandId of(const api::GangRole& role);
+  DemandId of(const api::PodSpec& pod);
+  /// Only the amounts: for pods that have their node. Valid until the next call.
+  const Amounts& amountsOf(const api::PodSpec& pod);
+
+  size_t size() const { return demands_.size(); }
+  const Demand& operator[](DemandId id) const { return demands_[id]; }
+  size_t constraintCount() const { return constraints_.size(); }
+  const Constraint& constraint(ConstraintId id) const { return constraints_[id]; }
+
+ private:
+  DemandId intern(Amounts amounts, const std::map<std::string, std::string>& nodeSelector, json::Value affinity,
+                  const std::vector<api::Toleration>& tolerations);
+  Resources& resources_;
+  std::deque<Demand> demands_;
+  std::deque<Constraint> constraints_;
+  std::unordered_map<std::string, DemandId> byText_;       ///< raw texts of a pod or role -> class
+  std::unordered_map<std::string, DemandId> byMeaning_;    ///< amounts and constraint -> class
+  std::unordered_map<std::string, ConstraintId> constraintByText_;
+  std::unordered_map<std::string, Amounts> amountsByText_;
+};
+
+}  // namespace stoker::scheduler
