@@ -14,8 +14,9 @@ namespace stoker::net {
 namespace {
 
 constexpr size_t kRecordBytes = 16 << 10;  // the largest plaintext of a TLS record
-constexpr size_t kBatchBytes = 128 << 10;  // ciphertext collected before a write: large enough to make system calls rare
-constexpr size_t kKeptBytes = 4 << 10;     // what an idle connection may keep of its ciphertext buffer
+constexpr size_t kBatchBytes =
+    128 << 10;                          // ciphertext collected before a write: large enough to make system calls rare
+constexpr size_t kKeptBytes = 4 << 10;  // what an idle connection may keep of its ciphertext buffer
 constexpr int kGatherPieces = 64;
 
 }  // namespace
@@ -127,15 +128,17 @@ Channel::State Channel::read(char* to, size_t capacity, size_t& got) {
     return State::Ok;
   }
   switch (SSL_get_error(ssl_.get(), result)) {
-    case SSL_ERROR_WANT_READ: again_ = true; return State::Again;
-    case SSL_ERROR_ZERO_RETURN: return State::Closed;
-    default: return failed();
+    case SSL_ERROR_WANT_READ:
+      again_ = true;
+      return State::Again;
+    case SSL_ERROR_ZERO_RETURN:
+      return State::Closed;
+    default:
+      return failed();
   }
 }
 
-bool Channel::mayHaveMore() const {
-  return !again_ && (!drained_ || (ssl_ && SSL_has_pending(ssl_.get())));
-}
+bool Channel::mayHaveMore() const { return !again_ && (!drained_ || (ssl_ && SSL_has_pending(ssl_.get()))); }
 
 Channel::State Channel::flush() {
   while (sent_ < cipher_.size()) {

@@ -1,7 +1,7 @@
 // channel.h: one non-blocking TCP socket, with TLS or without. Private to net/.
 //
-// Nothing here waits: the server waits with its loop, the client with poll(2). Ciphertext is collected and leaves in large
-// writes; the file descriptor belongs to the caller.
+// Nothing here waits: the server waits with its loop, the client with poll(2). Ciphertext is collected and leaves in
+// large writes; the file descriptor belongs to the caller.
 #pragma once
 
 #include <memory>
@@ -34,8 +34,8 @@ class Channel {
   State handshake();
   /// Reads once; Ok means got > 0.
   State read(char* to, size_t capacity, size_t& got);
-  /// Whether reading is worth a try before the socket becomes readable. Must be asked before waiting: decrypted bytes that
-  /// wait in here make no socket readable.
+  /// Whether reading is worth a try before the socket becomes readable. Must be asked before waiting: decrypted bytes
+  /// that wait in here make no socket readable.
   bool mayHaveMore() const;
   /// Sends until the queue is empty and in the kernel's hands (Ok) or the socket is full (Again).
   State send(OutQueue& queue);

@@ -140,7 +140,9 @@ class HttpsClient final : public Client {
   Error unreachable(std::string_view why) const {
     return Error(Reason::ServiceUnavailable, fmt::format("cannot reach {}: {}", url_, why));
   }
-  Error stopped() const { return Error(Reason::ServiceUnavailable, fmt::format("the request to {} was stopped", url_)); }
+  Error stopped() const {
+    return Error(Reason::ServiceUnavailable, fmt::format("the request to {} was stopped", url_));
+  }
   Error silence(std::string_view what) const {
     return Error(Reason::Timeout, fmt::format("{} {} within {} s", url_, what, options_.readTimeoutSeconds));
   }
@@ -191,7 +193,8 @@ class HttpsClient final : public Client {
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_NUMERICSERV;
     addrinfo* list = nullptr;
-    if (int code = ::getaddrinfo(options_.host.c_str(), std::to_string(options_.port).c_str(), &hints, &list); code != 0)
+    if (int code = ::getaddrinfo(options_.host.c_str(), std::to_string(options_.port).c_str(), &hints, &list);
+        code != 0)
       return unreachable(fmt::format("no address for \"{}\": {}", options_.host, ::gai_strerror(code)));
     std::unique_ptr<addrinfo, decltype([](addrinfo* all) { ::freeaddrinfo(all); })> addresses(list);
     std::string why = "no address";
@@ -226,7 +229,8 @@ class HttpsClient final : public Client {
   }
 
   Error tooLate() const {
-    return Error(Reason::Timeout, fmt::format("cannot reach {}: no connection within {} s", url_, options_.connectTimeoutSeconds));
+    return Error(Reason::Timeout,
+                 fmt::format("cannot reach {}: no connection within {} s", url_, options_.connectTimeoutSeconds));
   }
 
   static std::string reasonOf(int error) {
@@ -248,8 +252,10 @@ class HttpsClient final : public Client {
       if (state != Channel::State::Ok && state != Channel::State::Again) {
         std::string verdict = options_.insecureSkipVerify ? "" : certificateProblem(channel.ssl());
         if (!verdict.empty())
-          return Error(Reason::Unknown, fmt::format("{} shows a certificate that is not trusted: {}; check the CA and the "
-                                                    "server name in the configuration of this client", url_, verdict));
+          return Error(Reason::Unknown,
+                       fmt::format("{} shows a certificate that is not trusted: {}; check the CA and the "
+                                   "server name in the configuration of this client",
+                                   url_, verdict));
         return unreachable("the TLS handshake failed: " + problem);
       }
       if (sent == Channel::State::Failed) return unreachable("the TLS handshake failed: " + channel.problem());
@@ -284,7 +290,8 @@ class HttpsClient final : public Client {
     std::string head = renderRequest(request);
     out.pushBorrowed(head);
     out.pushBorrowed(request.body);
-    Parser parser(Parser::Kind::Response, kMaxHeaderBytes, onData ? std::numeric_limits<uint64_t>::max() : kMaxAnswerBytes);
+    Parser parser(Parser::Kind::Response, kMaxHeaderBytes,
+                  onData ? std::numeric_limits<uint64_t>::max() : kMaxAnswerBytes);
     if (request.method == "HEAD") parser.expectNoBody();
 
     std::string input;
@@ -312,9 +319,11 @@ class HttpsClient final : public Client {
         channel.flush();
       }
       if (mustWait || !sent) {
-        Waited waited = waitFor(wire.socket.get(), static_cast<short>(sent ? POLLIN : POLLIN | POLLOUT), deadline, waker);
+        Waited waited =
+            waitFor(wire.socket.get(), static_cast<short>(sent ? POLLIN : POLLIN | POLLOUT), deadline, waker);
         if (waited == Waited::Woken) return stoppedAnswer(parser, fail);
-        if (waited == Waited::TimedOut) return fail(silence(parser.headDone() ? "sent nothing more" : "gave no answer"));
+        if (waited == Waited::TimedOut)
+          return fail(silence(parser.headDone() ? "sent nothing more" : "gave no answer"));
       } else if (waker && waker->woken()) {
         return stoppedAnswer(parser, fail);
       }
@@ -325,7 +334,7 @@ class HttpsClient final : public Client {
       if (state == Channel::State::Failed || state == Channel::State::Closed) {
         if (state == Channel::State::Closed && parser.started() && parser.end() == Parser::Event::Complete)
           return finished(parser, onData);
-        std::string why = !sendProblem.empty() ? sendProblem
+        std::string why = !sendProblem.empty()              ? sendProblem
                           : state == Channel::State::Failed ? channel.problem()
                           : anyByte                         ? "the connection was closed in the middle of the answer"
                                                             : "the connection was closed without an answer";

@@ -45,7 +45,8 @@ class Client {
   /// A connection that turns out dead before any byte of the answer came is replaced once (idempotent methods only).
   virtual Result<Answer> call(const Request& request) = 0;
   /// Body pieces are given to `onData` as they come, until it returns false, the server ends, or stop() is called from
-  /// another thread (no error once the head of the answer has come). The Answer's body is filled only when status >= 400.
+  /// another thread (no error once the head of the answer has come). The Answer's body is filled only when status >=
+  /// 400.
   virtual Result<Answer> stream(const Request& request, const std::function<bool(std::string_view)>& onData) = 0;
   /// Wakes and ends every stream() in progress.
   virtual void stop() = 0;

@@ -20,7 +20,8 @@ TEST(Client, saysWhenNobodyListens) {
   auto answer = startClient(options)->call({});
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().reason, Reason::ServiceUnavailable);
-  EXPECT_EQ(answer.error().message, "cannot reach https://127.0.0.1:" + std::to_string(options.port) + ": connection refused");
+  EXPECT_EQ(answer.error().message,
+            "cannot reach https://127.0.0.1:" + std::to_string(options.port) + ": connection refused");
 }
 
 TEST(Client, saysWhenAHostIsUnknown) {
@@ -38,7 +39,8 @@ TEST(Client, refusesServersOfForeignSigners) {
   options.caPem = pki().foreignCa.certificatePem;
   auto answer = startClient(options)->call({});
   ASSERT_FALSE(answer.ok());
-  EXPECT_NE(answer.error().message.find("shows a certificate that is not trusted"), std::string::npos) << answer.error().message;
+  EXPECT_NE(answer.error().message.find("shows a certificate that is not trusted"), std::string::npos)
+      << answer.error().message;
   options.insecureSkipVerify = true;
   EXPECT_TRUE(startClient(options)->call({}).ok());
 }
@@ -146,7 +148,9 @@ TEST(Client, readsAnswersOfOtherServers) {
 }
 
 TEST(Client, streamsKeepTheBodyOfFailures) {
-  auto server = startServer(serverOptions(), [](const std::shared_ptr<Exchange>& exchange) { exchange->respond(textResponse(404, "no such thing")); });
+  auto server = startServer(serverOptions(), [](const std::shared_ptr<Exchange>& exchange) {
+    exchange->respond(textResponse(404, "no such thing"));
+  });
   auto answer = startClient(clientOptions(*server))->stream({}, [](std::string_view) {
     ADD_FAILURE() << "a failure is no data";
     return true;
@@ -192,7 +196,8 @@ TEST(Client, stopWakesStreamsThatWaitForEver) {
   quiet.join();
   unanswered.join();
   // What is cancelled already does not even start; what is not goes on working.
-  EXPECT_FALSE(client->stream({.target = "/silent", .cancelled = &stopping}, [](std::string_view) { return true; }).ok());
+  EXPECT_FALSE(
+      client->stream({.target = "/silent", .cancelled = &stopping}, [](std::string_view) { return true; }).ok());
   EXPECT_TRUE(client->stream({.target = "/"}, [](std::string_view) { return false; }).ok());
 }
 

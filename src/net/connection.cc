@@ -12,16 +12,16 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr size_t kReadBytes = 32 << 10;          // one receive: two full TLS records
-constexpr size_t kMaxAhead = 128 << 10;          // pipelined input kept while a request is being answered
-constexpr size_t kMaxUnsentAnswers = 1 << 20;    // unsent bytes at which no further pipelined request is begun
-constexpr int kFairShare = 32;                   // requests of one connection before others get their turn
-constexpr size_t kKeptInputBytes = 4 << 10;      // what an idle connection may keep of its input buffer
-constexpr size_t kFramingSlack = 16 << 10;       // chunk headers and trailers beside the header limit
+constexpr size_t kReadBytes = 32 << 10;        // one receive: two full TLS records
+constexpr size_t kMaxAhead = 128 << 10;        // pipelined input kept while a request is being answered
+constexpr size_t kMaxUnsentAnswers = 1 << 20;  // unsent bytes at which no further pipelined request is begun
+constexpr int kFairShare = 32;                 // requests of one connection before others get their turn
+constexpr size_t kKeptInputBytes = 4 << 10;    // what an idle connection may keep of its input buffer
+constexpr size_t kFramingSlack = 16 << 10;     // chunk headers and trailers beside the header limit
 constexpr double kHandshakeSeconds = 20;
-constexpr double kLingerSeconds = 2;             // for the peer to read an answer that it did not expect
-constexpr double kStalledWriteSeconds = 120;     // without progress of an ordinary answer
-constexpr double kBodySeconds = 60;              // beside the time that the largest body takes at the slowest rate
+constexpr double kLingerSeconds = 2;          // for the peer to read an answer that it did not expect
+constexpr double kStalledWriteSeconds = 120;  // without progress of an ordinary answer
+constexpr double kBodySeconds = 60;           // beside the time that the largest body takes at the slowest rate
 constexpr double kSlowestBodyBytesPerSecond = 16 << 10;
 
 int64_t nanoseconds(SteadyClock::time_point time) {
@@ -94,7 +94,7 @@ void Connection::abort() {
 void Connection::finish() {
   onLane([](Connection& self) {
     if (self.closed_) return;
-    if (self.stream_ || !self.handshaken_ || self.lingering_) return self.close();
+    if (self.stream_ || !self.handshaken_ || self.lingering_ || self.readEnded_) return self.close();
     self.impatient_ = true;
     self.keepAlive_ = false;
     if (!self.working_) self.beginClose();
@@ -113,7 +113,9 @@ void Connection::expire() {
   });
 }
 
-bool Connection::late(SteadyClock::time_point now) const { return nanoseconds(now) > deadline_.load(std::memory_order_relaxed); }
+bool Connection::late(SteadyClock::time_point now) const {
+  return nanoseconds(now) > deadline_.load(std::memory_order_relaxed);
+}
 
 void Connection::onReadable() {
   waitingRead_ = false;
@@ -137,7 +139,8 @@ void Connection::shakeHands() {
       handshaken_ = true;
       peer_ = verifiedPeer(channel_.ssl());
       break;
-    case Channel::State::Again: break;
+    case Channel::State::Again:
+      break;
     default:
       log::debug("net", "TLS handshake with {} failed: {}", remoteAddress_, channel_.problem());
       channel_.flush();  // the alert, so that the peer learns why
@@ -154,9 +157,13 @@ void Connection::readInput() {
         if (closing_) return;  // read only so that the peer gets to read its answer
         input_.append(buffer.data(), got);
         break;
-      case Channel::State::Again: return;
-      case Channel::State::Closed: readEnded_ = true; return;
-      case Channel::State::Failed: return close();
+      case Channel::State::Again:
+        return;
+      case Channel::State::Closed:
+        readEnded_ = true;
+        return;
+      case Channel::State::Failed:
+        return close();
     }
     if (!channel_.mayHaveMore() || input_.size() >= kMaxAhead) return;
   }
@@ -194,8 +201,11 @@ bool Connection::takeMessage() {
   Parser::Event event = parser_.feed(input_, used);
   input_.erase(0, used);
   switch (event) {
-    case Parser::Event::Complete: dispatch(); return true;
-    case Parser::Event::NeedMore: break;
+    case Parser::Event::Complete:
+      dispatch();
+      return true;
+    case Parser::Event::NeedMore:
+      break;
     case Parser::Event::Malformed:
       reject(failure(400, Reason::BadRequest, "the request is not HTTP/1.1: " + parser_.problem()));
       return false;
@@ -244,14 +254,15 @@ void Connection::dispatch() {
   Result<Url> url = parseTarget(request.target);
   if (!url) return answer(failure(400, url.error().reason, url.error().message));
   request.url = *std::move(url);
-  // A protocol upgrade (WebSocket) would branch off here: parser_.head() has said so, nothing is queued for this request,
-  // and channel_ with the unread input_ could be handed to the new protocol.
+  // A protocol upgrade (WebSocket) would branch off here: parser_.head() has said so, nothing is queued for this
+  // request, and channel_ with the unread input_ could be handed to the new protocol.
   auto exchange = std::make_shared<HttpExchange>(shared_from_this(), std::move(request));
   try {
     hub_->handler(exchange);
   } catch (const std::exception& problem) {
     // Exceptions must not cross folders; one that does costs its request and not the server.
-    log::error("net", "the handler of {} {} threw: {}", exchange->request().method, exchange->request().target, problem.what());
+    log::error("net", "the handler of {} {} threw: {}", exchange->request().method, exchange->request().target,
+               problem.what());
   }
 }
 
@@ -394,15 +405,26 @@ void Connection::setPhase(Phase phase) {
   const ServerOptions& options = hub_->options;
   int64_t deadline = kNever;
   switch (phase) {
-    case Phase::Handshake: deadline = in(kHandshakeSeconds); break;
-    case Phase::Idle: deadline = in(options.idleTimeoutSeconds); break;
-    case Phase::Head: deadline = in(options.headerTimeoutSeconds); break;
+    case Phase::Handshake:
+      deadline = in(kHandshakeSeconds);
+      break;
+    case Phase::Idle:
+      deadline = in(options.idleTimeoutSeconds);
+      break;
+    case Phase::Head:
+      deadline = in(options.headerTimeoutSeconds);
+      break;
     case Phase::Body:
       deadline = in(kBodySeconds + static_cast<double>(options.maxBodyBytes) / kSlowestBodyBytesPerSecond);
       break;
-    case Phase::Working: break;
-    case Phase::Writing: deadline = in(kStalledWriteSeconds); break;
-    case Phase::Lingering: deadline = in(kLingerSeconds); break;
+    case Phase::Working:
+      break;
+    case Phase::Writing:
+      deadline = in(kStalledWriteSeconds);
+      break;
+    case Phase::Lingering:
+      deadline = in(kLingerSeconds);
+      break;
   }
   deadline_.store(deadline, std::memory_order_relaxed);
 }

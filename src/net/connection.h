@@ -28,7 +28,7 @@ struct Hub {
   TlsContext tls;  ///< null: plaintext
   std::unique_ptr<Loop> loop;
 
-  std::mutex mutex;  ///< guards the rest
+  std::mutex mutex;       ///< guards the rest
   bool stopping = false;  ///< no connection is admitted any more
   std::condition_variable emptied;
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections;
@@ -93,17 +93,17 @@ class Connection final : public Loop::Events, public std::enable_shared_from_thi
 
   bool handshaken_ = false;
   bool expectHandled_ = false;
-  bool working_ = false;   ///< a request is with the handler; the next one waits
-  bool inHandler_ = false; ///< process() is on the stack
-  bool keepAlive_ = true;  ///< of the request being answered
+  bool working_ = false;    ///< a request is with the handler; the next one waits
+  bool inHandler_ = false;  ///< process() is on the stack
+  bool keepAlive_ = true;   ///< of the request being answered
   bool headRequest_ = false;
   bool chunked_ = false;
   int version_ = 11;
-  bool readEnded_ = false;  ///< the peer sends no more
-  bool closing_ = false;    ///< close once everything is sent
-  bool impatient_ = false;  ///< close without waiting for the peer to have read everything
+  bool readEnded_ = false;    ///< the peer sends no more
+  bool closing_ = false;      ///< close once everything is sent
+  bool impatient_ = false;    ///< close without waiting for the peer to have read everything
   bool morePending_ = false;  ///< process() stopped before it had looked at all of input_
-  bool lingering_ = false;  ///< all is sent and said; waiting for the peer to close
+  bool lingering_ = false;    ///< all is sent and said; waiting for the peer to close
   bool closed_ = false;
   bool waitingRead_ = false;
   bool waitingWrite_ = false;

@@ -17,10 +17,16 @@ class HttpStream final : public Exchange::Stream {
 
   bool write(std::shared_ptr<const std::string> piece) override {
     switch (state_->write(std::move(piece))) {
-      case StreamState::Written::Queued: return true;
-      case StreamState::Written::QueuedAndFlushDue: connection_->flushStream(); return true;
-      case StreamState::Written::Cut: connection_->abort(); return false;
-      case StreamState::Written::Closed: return false;
+      case StreamState::Written::Queued:
+        return true;
+      case StreamState::Written::QueuedAndFlushDue:
+        connection_->flushStream();
+        return true;
+      case StreamState::Written::Cut:
+        connection_->abort();
+        return false;
+      case StreamState::Written::Closed:
+        return false;
     }
     return false;
   }
@@ -48,7 +54,8 @@ void runAll(std::vector<std::function<void()>>& callbacks) {
 }  // namespace
 
 HttpExchange::~HttpExchange() {
-  if (!answered_) connection_->respond(failure(500, Reason::InternalError, "the request was dropped without an answer"));
+  if (!answered_)
+    connection_->respond(failure(500, Reason::InternalError, "the request was dropped without an answer"));
 }
 
 void HttpExchange::respond(Response response) {

@@ -59,7 +59,7 @@ class StreamState {
   bool drained_ = true;  ///< all that was written is in the kernel's hands
   bool flushDue_ = false;
   bool finished_ = false;
-  bool closed_ = false;     ///< nothing is sent any more
+  bool closed_ = false;  ///< nothing is sent any more
   bool completed_ = false;
   bool notified_ = false;  ///< closed() ran
   std::vector<std::function<void()>> onClosed_;

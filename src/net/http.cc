@@ -32,8 +32,9 @@ Result<std::string> percentDecode(std::string_view text, bool plusIsSpace, std::
       int high = room ? hexDigit(text[i + 1]) : -1;
       int low = room ? hexDigit(text[i + 2]) : -1;
       if (high < 0 || low < 0)
-        return Error(Reason::BadRequest, "the " + std::string(where) + " of the request target holds a '%' without two "
-                                         "hexadecimal digits after it; write a plain percent sign as %25");
+        return Error(Reason::BadRequest, "the " + std::string(where) +
+                                             " of the request target holds a '%' without two "
+                                             "hexadecimal digits after it; write a plain percent sign as %25");
       decoded += static_cast<char>(high * 16 + low);
       i += 2;
     } else {
@@ -95,8 +96,8 @@ std::string percentEncode(std::string_view text) {
   std::string encoded;
   encoded.reserve(text.size());
   for (unsigned char c : text) {
-    bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-                      c == '_' || c == '~';
+    bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                      c == '.' || c == '_' || c == '~';
     if (unreserved) {
       encoded += static_cast<char>(c);
     } else {

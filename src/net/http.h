@@ -46,14 +46,14 @@ struct Request {
 
 struct Response {
   int status = 200;
-  Headers headers;  ///< Content-Length, Date and Connection are added by the server
+  Headers headers;                          ///< Content-Length, Date and Connection are added by the server
   std::shared_ptr<const std::string> body;  ///< shared: stored bytes are sent without a copy; null = empty
   /// More pieces after `body`, in order; lists are spliced from stored bytes without copying them together.
   std::vector<std::shared_ptr<const std::string>> pieces;
 };
 
-/// One request being answered. Thread-safe; answering may happen later and on another thread. Dropping the last reference
-/// without an answer sends 500.
+/// One request being answered. Thread-safe; answering may happen later and on another thread. Dropping the last
+/// reference without an answer sends 500.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -70,7 +70,8 @@ class Exchange {
     virtual bool write(std::shared_ptr<const std::string> piece) = 0;
     /// Ends the response in order, after what was written.
     virtual void finish() = 0;
-    /// `callback` runs once, on a network thread, when the peer is gone or the stream was cut; at once if it already is.
+    /// `callback` runs once, on a network thread, when the peer is gone or the stream was cut; at once if it already
+    /// is.
     virtual void onClosed(std::function<void()> callback) = 0;
     /// `callback` runs (once per call of onDrained) when all that was written has been handed to the kernel.
     virtual void onDrained(std::function<void()> callback) = 0;

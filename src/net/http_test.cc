@@ -43,12 +43,13 @@ INSTANTIATE_TEST_SUITE_P(
                       TargetCase{"repeated name", "/p?c=a&c=b", "/p", Query{{"c", "a"}, {"c", "b"}}},
                       TargetCase{"encoded path", "/a%2fb/%41%7e", "/a/b/A~"},
                       TargetCase{"absolute form", "https://host:1/x?y=http://z", "/x", Query{{"y", "http://z"}}},
-                      TargetCase{"absolute form without a path", "http://host", "/"},
-                      TargetCase{"asterisk", "*", "*"}, TargetCase{"percent at the end", "/a%", std::nullopt},
+                      TargetCase{"absolute form without a path", "http://host", "/"}, TargetCase{"asterisk", "*", "*"},
+                      TargetCase{"percent at the end", "/a%", std::nullopt},
                       TargetCase{"one digit at the end", "/a%2", std::nullopt},
                       TargetCase{"two digits at the end", "/a%2F", "/a/"},
                       TargetCase{"no digits", "/a%zz", std::nullopt}, TargetCase{"bad query", "/a?b=%g1", std::nullopt},
-                      TargetCase{"bad query name", "/a?%=1", std::nullopt}, TargetCase{"zero byte", "/a%00b", std::nullopt},
+                      TargetCase{"bad query name", "/a?%=1", std::nullopt},
+                      TargetCase{"zero byte", "/a%00b", std::nullopt},
                       TargetCase{"authority form", "host:443", std::nullopt}, TargetCase{"empty", "", std::nullopt}));
 
 TEST(Http, headersAreFoundWithoutCase) {
@@ -77,16 +78,19 @@ TEST(Message, headsCarryTheServersOwnHeaders) {
             "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 3\r\nDate: D\r\n\r\n");
   EXPECT_EQ(renderHead(200, {}, {.chunked = true, .keepAlive = false}, "D"),
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\nDate: D\r\n\r\n");
-  EXPECT_EQ(renderHead(204, {}, {.version = 10}, "D"), "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\nDate: D\r\n\r\n");
+  EXPECT_EQ(renderHead(204, {}, {.version = 10}, "D"),
+            "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\nDate: D\r\n\r\n");
 }
 
 TEST(Message, lineBreaksInHeadersCannotSplitAnAnswer) {
-  EXPECT_EQ(renderHead(200, {{"X", "a\r\nSet-Cookie: b"}}, {}, "D"), "HTTP/1.1 200 OK\r\nX: a  Set-Cookie: b\r\nDate: D\r\n\r\n");
+  EXPECT_EQ(renderHead(200, {{"X", "a\r\nSet-Cookie: b"}}, {}, "D"),
+            "HTTP/1.1 200 OK\r\nX: a  Set-Cookie: b\r\nDate: D\r\n\r\n");
 }
 
 TEST(Message, failuresAreStatuses) {
   EXPECT_EQ(*failure(413, Reason::RequestEntityTooLarge, "too \"big\"\n").body,
-            "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"too \\\"big\\\"\\u000a\","
+            "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"too "
+            "\\\"big\\\"\\u000a\","
             "\"reason\":\"RequestEntityTooLarge\",\"code\":413}\n");
 }
 
@@ -124,7 +128,8 @@ TEST(OutQueue, gathersFromTheMiddleOfAPiece) {
 
 TEST(Parser, readsTheSameMessageInAnySlices) {
   const std::string text =
-      "POST /x HTTP/1.1\r\nHost: h\r\nA: 1\r\nTransfer-Encoding: chunked\r\n\r\n5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nTrailer: t\r\n\r\nGET";
+      "POST /x HTTP/1.1\r\nHost: h\r\nA: 1\r\nTransfer-Encoding: chunked\r\n\r\n5;ext=1\r\nhello\r\n6\r\n "
+      "world\r\n0\r\nTrailer: t\r\n\r\nGET";
   for (size_t step = 1; step <= text.size(); ++step) {
     Parser parser(Parser::Kind::Request, 8192, 100);
     std::string input;
@@ -170,9 +175,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"space before colon", "GET / HTTP/1.1\r\nA : b\r\n\r\n"},
         BadCase{"bad chunk size", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"},
         BadCase{"length above the limit", "POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n", Parser::Event::BodyTooLarge},
-        BadCase{"chunks above the limit", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n123456\r\n6\r\n123456\r\n",
+        BadCase{"chunks above the limit",
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n123456\r\n6\r\n123456\r\n",
                 Parser::Event::BodyTooLarge},
-        BadCase{"long headers", "GET / HTTP/1.1\r\nA: " + std::string(300, 'a') + "\r\n\r\n", Parser::Event::HeadTooLarge},
+        BadCase{"long headers", "GET / HTTP/1.1\r\nA: " + std::string(300, 'a') + "\r\n\r\n",
+                Parser::Event::HeadTooLarge},
         BadCase{"long target", "GET /" + std::string(300, 'a') + " HTTP/1.1\r\n\r\n", Parser::Event::HeadTooLarge}));
 
 }  // namespace

@@ -17,14 +17,15 @@ struct Framing {
   int version = 11;  ///< the request's
 };
 
-/// Status line and headers with the empty line. Content-Length, Transfer-Encoding, Connection and Date of `headers` are left
-/// out: the server's own stand for them. Line breaks inside values become spaces.
+/// Status line and headers with the empty line. Content-Length, Transfer-Encoding, Connection and Date of `headers` are
+/// left out: the server's own stand for them. Line breaks inside values become spaces.
 std::string renderHead(int status, const Headers& headers, const Framing& framing, std::string_view date);
 /// "Wed, 25 Nov 2026 10:00:00 GMT", computed once a second and thread.
 std::string_view httpDate();
 /// Answers to these codes never have a body (RFC 9110).
 bool bodyless(int status);
-/// An answer with a metav1.Status of Failure as its body. Without a reason of Kubernetes' own (431), `reason` is Unknown.
+/// An answer with a metav1.Status of Failure as its body. Without a reason of Kubernetes' own (431), `reason` is
+/// Unknown.
 Response failure(int code, Reason reason, std::string_view message);
 
 }  // namespace stoker::net

@@ -1,5 +1,5 @@
-// out_queue.h: bytes waiting to be sent on one connection, as a list of pieces that are shared with whoever stored them.
-// Private to net/. Not thread-safe: a connection's lane owns it.
+// out_queue.h: bytes waiting to be sent on one connection, as a list of pieces that are shared with whoever stored
+// them. Private to net/. Not thread-safe: a connection's lane owns it.
 #pragma once
 
 #include <sys/uio.h>

@@ -1,4 +1,5 @@
-// parser.h: HTTP/1.1 messages out of bytes, one after the other, for both sides. Private to net/; Beast stays in parser.cc.
+// parser.h: HTTP/1.1 messages out of bytes, one after the other, for both sides. Private to net/; Beast stays in
+// parser.cc.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +43,7 @@ class Parser {
   /// The next response has no body whatever its headers say (it answers HEAD).
   void expectNoBody();
 
-  bool started() const;   ///< any byte of this message was used
+  bool started() const;  ///< any byte of this message was used
   bool headDone() const;
   bool keepAlive() const;  ///< after the head
   Head& head();

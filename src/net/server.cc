@@ -65,7 +65,8 @@ class Listener final : public Loop::Events, public std::enable_shared_from_this<
       address.v6.sin6_port = htons(port);
       size = sizeof address.v6;
     } else {
-      return Error(Reason::BadRequest, fmt::format("cannot listen on \"{}\": an IPv4 or IPv6 address is expected", host));
+      return Error(Reason::BadRequest,
+                   fmt::format("cannot listen on \"{}\": an IPv4 or IPv6 address is expected", host));
     }
     auto failed = [&](int fd, int error) {
       if (fd >= 0) ::close(fd);
@@ -112,10 +113,10 @@ class Listener final : public Loop::Events, public std::enable_shared_from_this<
       if (fd >= 0) {
         admit(fd, peer);
       } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        log::warn("net", "cannot accept connections on {} for now: {}", address_, std::generic_category().message(errno));
-        hub_->loop->after(kAcceptPauseSeconds, [self = shared_from_this()] {
-          self->lane_->post([self] { self->wait(); });
-        });
+        log::warn("net", "cannot accept connections on {} for now: {}", address_,
+                  std::generic_category().message(errno));
+        hub_->loop->after(kAcceptPauseSeconds,
+                          [self = shared_from_this()] { self->lane_->post([self] { self->wait(); }); });
         return;
       } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
         return wait();
@@ -189,7 +190,9 @@ class HttpServer final : public Server {
     std::lock_guard lock(mutex_);
     return listeners_.front()->port();
   }
-  uint64_t after(double seconds, std::function<void()> task) override { return hub_->loop->after(seconds, std::move(task)); }
+  uint64_t after(double seconds, std::function<void()> task) override {
+    return hub_->loop->after(seconds, std::move(task));
+  }
   void cancel(uint64_t id) override { hub_->loop->cancel(id); }
 
  private:

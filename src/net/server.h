@@ -22,13 +22,14 @@ struct ServerOptions {
   size_t maxConnections = 4096;
   double headerTimeoutSeconds = 30;  ///< from the first byte of a request to the end of its headers
   double idleTimeoutSeconds = 300;   ///< of a kept-alive connection between two requests
-  bool plaintext = false;  ///< no TLS; tests and loopback metrics only
+  bool plaintext = false;            ///< no TLS; tests and loopback metrics only
 };
 
 /// The handler runs on a network thread, for several requests at once; what takes long answers later from elsewhere.
 class Server {
  public:
-  /// Binds and listens; an address in use is an Error that says so ("address 127.0.0.1:6443 is in use by another program").
+  /// Binds and listens; an address in use is an Error that says so ("address 127.0.0.1:6443 is in use by another
+  /// program").
   static Result<std::unique_ptr<Server>> listen(ServerOptions options, Handler handler);
   /// Stops accepting, ends streams, gives requests under way one second, closes the connections and joins the threads.
   /// Never from a network thread.

@@ -124,7 +124,8 @@ TEST(Server, answersFromOtherThreads) {
     workers.emplace_back([exchange = std::move(exchange)] { echo(exchange); });
   });
   auto client = startClient(clientOptions(*server));
-  for (int i = 0; i < 20; ++i) ASSERT_EQ(client->call({.method = "PUT", .body = std::to_string(i)})->body, std::to_string(i));
+  for (int i = 0; i < 20; ++i)
+    ASSERT_EQ(client->call({.method = "PUT", .body = std::to_string(i)})->body, std::to_string(i));
   for (auto& worker : workers) worker.join();
 }
 
@@ -152,7 +153,8 @@ TEST_P(LargeBodies, areSplicedFromPieces) {
   Response list = textResponse(200, "[");
   expected += *list.body;
   for (int i = 0; i < 3000; ++i) {
-    list.pieces.push_back(shared(std::string(static_cast<size_t>(i * 7 % 2500), static_cast<char>('a' + i % 26)) + ","));
+    list.pieces.push_back(
+        shared(std::string(static_cast<size_t>(i * 7 % 2500), static_cast<char>('a' + i % 26)) + ","));
     expected += *list.pieces.back();
   }
   list.pieces.push_back(shared(std::string(300'000, 'z')));
@@ -184,7 +186,8 @@ TEST(Server, refusesBodiesAboveTheLimit) {
     ASSERT_TRUE(answer.ok()) << answer.error().message;
     EXPECT_EQ(answer->status, 413);
     EXPECT_EQ(answer->body,
-              "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"Request entity too "
+              "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"Request "
+              "entity too "
               "large: limit is 1000\",\"reason\":\"RequestEntityTooLarge\",\"code\":413}\n");
   }
 }
@@ -200,7 +203,9 @@ TEST(Server, answersHeadWithoutABody) {
     }
   });
   RawSocket socket(server->port());
-  socket.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\nHEAD /stream HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  socket.send(
+      "HEAD / HTTP/1.1\r\nHost: h\r\n\r\nHEAD /stream HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: "
+      "h\r\nConnection: close\r\n\r\n");
   std::string all = socket.readAll();
   EXPECT_EQ(count(all, "HTTP/1.1 200 OK"), 3u);
   EXPECT_EQ(count(all, "Content-Length: 5"), 2u);
@@ -213,7 +218,8 @@ TEST(Server, answersPipelinedRequestsInOrder) {
   std::vector<std::thread> workers;
   std::mutex mutex;
   auto server = startServer(plain(), [&](const std::shared_ptr<Exchange>& exchange) {
-    if (exchange->request().url.path.back() % 2 == 0) return exchange->respond(textResponse(200, exchange->request().url.path));
+    if (exchange->request().url.path.back() % 2 == 0)
+      return exchange->respond(textResponse(200, exchange->request().url.path));
     std::lock_guard lock(mutex);
     workers.emplace_back([exchange] { exchange->respond(textResponse(200, exchange->request().url.path)); });
   });
@@ -233,7 +239,9 @@ TEST(Server, answersPipelinedRequestsInOrder) {
 }
 
 TEST(Server, answersPipelinedRequestsOfAPeerThatHasEndedItsSide) {
-  auto server = startServer(plain(), [](const std::shared_ptr<Exchange>& exchange) { exchange->respond(textResponse(200, std::string(100'000, 'Z'))); });
+  auto server = startServer(plain(), [](const std::shared_ptr<Exchange>& exchange) {
+    exchange->respond(textResponse(200, std::string(100'000, 'Z')));
+  });
   std::string requests;
   for (int i = 0; i < 100; ++i) requests += "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
   RawSocket socket(server->port());
@@ -277,17 +285,21 @@ TEST_P(OddRequests, areAnsweredAndTheConnectionEnds) {
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, OddRequests,
-    ::testing::Values(RawCase{"no HTTP at all", "hello world\r\n\r\n", "400"},
-                      RawCase{"TLS hello", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11), "400"},
-                      RawCase{"no host", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "400"},
-                      RawCase{"HTTP/1.0 needs no host", "GET / HTTP/1.0\r\n\r\n", "200"},
-                      RawCase{"bad percent", "GET /%zz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "400"},
-                      RawCase{"long headers", "GET / HTTP/1.1\r\nA: " + std::string(70'000, 'a'), "431"},
-                      RawCase{"endless chunk line",
-                              "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;" + std::string(100'000, 'a'), "400"},
-                      RawCase{"smuggling", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-                              "400"},
-                      RawCase{"unknown expectation", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nExpect: tea\r\n\r\n", "417"}));
+    ::testing::Values(
+        RawCase{"no HTTP at all", "hello world\r\n\r\n", "400"},
+        RawCase{"TLS hello", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11), "400"},
+        RawCase{"no host", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "400"},
+        RawCase{"HTTP/1.0 needs no host", "GET / HTTP/1.0\r\n\r\n", "200"},
+        RawCase{"bad percent", "GET /%zz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "400"},
+        RawCase{"long headers", "GET / HTTP/1.1\r\nA: " + std::string(70'000, 'a'), "431"},
+        RawCase{"endless chunk line",
+                "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;" + std::string(100'000, 'a'),
+                "400"},
+        RawCase{"smuggling",
+                "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                "400"},
+        RawCase{"unknown expectation", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nExpect: tea\r\n\r\n",
+                "417"}));
 
 TEST(Server, speaksHttp10) {
   auto server = startServer(plain(), [](const std::shared_ptr<Exchange>& exchange) {
@@ -358,7 +370,8 @@ TEST(Server, tellsOfAnAddressInUse) {
   options.port = server->port();
   auto second = Server::listen(options, echo);
   ASSERT_FALSE(second.ok());
-  EXPECT_EQ(second.error().message, "address 127.0.0.1:" + std::to_string(server->port()) + " is in use by another program");
+  EXPECT_EQ(second.error().message,
+            "address 127.0.0.1:" + std::to_string(server->port()) + " is in use by another program");
   options.host = "localhost";
   EXPECT_EQ(Server::listen(options, echo).error().message,
             "cannot listen on \"localhost\": an IPv4 or IPv6 address is expected");
@@ -416,7 +429,8 @@ TEST(Server, endsWhileRequestsAreUnderWay) {
   });
   auto client = startClient(clientOptions(*server));
   std::thread caller([&] { EXPECT_FALSE(client->call({}).ok()); });
-  std::thread reader([&] { EXPECT_FALSE(client->stream({.target = "/stream"}, [](std::string_view) { return true; }).ok()); });
+  std::thread reader(
+      [&] { EXPECT_FALSE(client->stream({.target = "/stream"}, [](std::string_view) { return true; }).ok()); });
   EXPECT_TRUE(both.wait());
   server.reset();
   EXPECT_TRUE(closed.wait());

@@ -34,9 +34,9 @@ const Pki& pki() {
     Pki all;
     all.ca = must(makeCa("test CA", now));
     all.foreignCa = must(makeCa("foreign CA", now));
-    all.server = must(issue(all.ca,
-                            {.commonName = "server", .dnsNames = {"localhost"}, .ipAddresses = {"127.0.0.1", "::1"}, .server = true},
-                            now));
+    all.server = must(issue(
+        all.ca,
+        {.commonName = "server", .dnsNames = {"localhost"}, .ipAddresses = {"127.0.0.1", "::1"}, .server = true}, now));
     CertificateRequest admin{.commonName = "admin", .organizations = {"system:masters", "ops"}};
     all.client = must(issue(all.ca, admin, now));
     all.foreignClient = must(issue(all.foreignCa, admin, now));
@@ -68,7 +68,9 @@ std::unique_ptr<Server> startServer(ServerOptions options, Handler handler) {
 
 std::unique_ptr<Client> startClient(ClientOptions options) { return must(Client::create(std::move(options))); }
 
-std::shared_ptr<const std::string> shared(std::string text) { return std::make_shared<const std::string>(std::move(text)); }
+std::shared_ptr<const std::string> shared(std::string text) {
+  return std::make_shared<const std::string>(std::move(text));
+}
 
 Response textResponse(int status, std::string text) {
   Response response;

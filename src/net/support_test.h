@@ -1,4 +1,5 @@
-// support_test.h: a CA with its certificates, servers and clients on the loopback interface, and raw sockets, for the tests.
+// support_test.h: a CA with its certificates, servers and clients on the loopback interface, and raw sockets, for the
+// tests.
 #pragma once
 
 #include <condition_variable>

@@ -41,7 +41,8 @@ Error openSslError(std::string_view action) {
   unsigned long code = ERR_peek_last_error();
   const char* reason = code ? ERR_reason_error_string(code) : nullptr;
   ERR_clear_error();
-  return Error(Reason::InternalError, "cannot " + std::string(action) + ": " + (reason ? reason : "OpenSSL gives no reason"));
+  return Error(Reason::InternalError,
+               "cannot " + std::string(action) + ": " + (reason ? reason : "OpenSSL gives no reason"));
 }
 
 BioPtr reading(std::string_view text) { return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
@@ -170,14 +171,16 @@ Result<void> addAlternativeNames(X509* certificate, const CertificateRequest& re
 Result<CertificatePtr> blankCertificate(EVP_PKEY* key, const std::string& commonName,
                                         const std::vector<std::string>& organizations) {
   if (commonName.empty() || commonName.size() > kMaxCommonName)
-    return Error(Reason::BadRequest, "the common name \"" + commonName + "\" of a certificate must have 1 to 64 characters");
+    return Error(Reason::BadRequest,
+                 "the common name \"" + commonName + "\" of a certificate must have 1 to 64 characters");
   CertificatePtr certificate(X509_new());
   if (!certificate || X509_set_version(certificate.get(), X509_VERSION_3) != 1 ||
       X509_set_pubkey(certificate.get(), key) != 1)
     return openSslError("make a certificate");
   STOKER_CHECK(setSerial(certificate.get()));
   X509_NAME* subject = X509_get_subject_name(certificate.get());
-  for (const std::string& organization : organizations) STOKER_CHECK(addName(subject, NID_organizationName, organization));
+  for (const std::string& organization : organizations)
+    STOKER_CHECK(addName(subject, NID_organizationName, organization));
   STOKER_CHECK(addName(subject, NID_commonName, commonName));
   return certificate;
 }
@@ -194,7 +197,8 @@ Result<KeyPair> makeCa(const std::string& commonName, Time now) {
   STOKER_TRY(CertificatePtr ca, blankCertificate(key.get(), commonName, {}));
   X509* certificate = ca.get();
   STOKER_CHECK(setValidity(certificate, now, kBackdateSeconds, kCaSeconds));
-  if (X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) != 1) return openSslError("name the issuer");
+  if (X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) != 1)
+    return openSslError("name the issuer");
   STOKER_CHECK(addExtension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE"));
   STOKER_CHECK(addExtension(certificate, certificate, NID_key_usage, "critical,digitalSignature,keyCertSign,cRLSign"));
   STOKER_CHECK(addExtension(certificate, certificate, NID_subject_key_identifier, "hash"));
@@ -216,10 +220,12 @@ Result<KeyPair> issue(const KeyPair& ca, const CertificateRequest& request, Time
   STOKER_TRY(CertificatePtr leaf, blankCertificate(key.get(), request.commonName, request.organizations));
   X509* certificate = leaf.get();
   STOKER_CHECK(setValidity(certificate, now, kBackdateSeconds, kLeafSeconds));
-  if (X509_set_issuer_name(certificate, X509_get_subject_name(issuer.get())) != 1) return openSslError("name the issuer");
+  if (X509_set_issuer_name(certificate, X509_get_subject_name(issuer.get())) != 1)
+    return openSslError("name the issuer");
   STOKER_CHECK(addExtension(certificate, issuer.get(), NID_basic_constraints, "critical,CA:FALSE"));
   STOKER_CHECK(addExtension(certificate, issuer.get(), NID_key_usage, "critical,digitalSignature"));
-  STOKER_CHECK(addExtension(certificate, issuer.get(), NID_ext_key_usage, request.server ? "serverAuth" : "clientAuth"));
+  STOKER_CHECK(
+      addExtension(certificate, issuer.get(), NID_ext_key_usage, request.server ? "serverAuth" : "clientAuth"));
   STOKER_CHECK(addExtension(certificate, issuer.get(), NID_subject_key_identifier, "hash"));
   STOKER_CHECK(addExtension(certificate, issuer.get(), NID_authority_key_identifier, "keyid:always"));
   STOKER_CHECK(addAlternativeNames(certificate, request));
@@ -233,7 +239,8 @@ Result<KeyPair> issue(const KeyPair& ca, const CertificateRequest& request, Time
 Result<Time> notAfter(const std::string& certificatePem) {
   STOKER_TRY(CertificatePtr certificate, readCertificate(certificatePem));
   std::tm parts{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &parts) != 1) return openSslError("read when the certificate ends");
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &parts) != 1)
+    return openSslError("read when the certificate ends");
   return Time(std::chrono::seconds(timegm(&parts)));
 }
 

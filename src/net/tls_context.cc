@@ -28,7 +28,11 @@ int noPassPhrase(char*, int, int, void*) { return -1; }
 std::vector<CertificatePtr> certificatesOf(const std::string& pem) {
   std::vector<CertificatePtr> certificates;
   BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, noPassPhrase, nullptr)) certificates.emplace_back(next);
+  while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, noPassPhrase, nullptr)) {
+    // OpenSSL works out the extensions on first use; done here, no two handshakes meet over it.
+    X509_check_purpose(next, -1, 0);
+    certificates.emplace_back(next);
+  }
   ERR_clear_error();  // the end of the text is reported as an error
   return certificates;
 }
@@ -38,11 +42,13 @@ Result<void> useIdentity(SSL_CTX* context, const std::string& certificatePem, co
   if (chain.empty()) return configError("the certificate is not PEM (a block \"CERTIFICATE\" is expected)");
   if (SSL_CTX_use_certificate(context, chain[0].get()) != 1) return configError("the certificate cannot be used");
   for (size_t i = 1; i < chain.size(); ++i)
-    if (SSL_CTX_add1_chain_cert(context, chain[i].get()) != 1) return configError("the certificate chain cannot be used");
+    if (SSL_CTX_add1_chain_cert(context, chain[i].get()) != 1)
+      return configError("the certificate chain cannot be used");
   BioPtr bio(BIO_new_mem_buf(keyPem.data(), static_cast<int>(keyPem.size())));
   KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, noPassPhrase, nullptr));
   if (!key) return configError("the private key is not PEM (a block \"PRIVATE KEY\" is expected)");
-  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) return configError("the private key does not belong to the certificate");
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1)
+    return configError("the private key does not belong to the certificate");
   return {};
 }
 
@@ -64,8 +70,8 @@ int verifyButContinue(X509_STORE_CTX* store, void*) {
   return 1;
 }
 
-int selectHttp11(SSL*, const unsigned char** out, unsigned char* size, const unsigned char* offered, unsigned offeredSize,
-                 void*) {
+int selectHttp11(SSL*, const unsigned char** out, unsigned char* size, const unsigned char* offered,
+                 unsigned offeredSize, void*) {
   static constexpr unsigned char kOurs[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
   unsigned char* selected = nullptr;
   if (SSL_select_next_proto(&selected, size, kOurs, sizeof kOurs, offered, offeredSize) != OPENSSL_NPN_NEGOTIATED)

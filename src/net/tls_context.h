@@ -15,8 +15,8 @@ namespace stoker::net {
 
 using TlsContext = std::shared_ptr<ssl_ctx_st>;
 
-/// TLS 1.2 and later. Client certificates are asked for when clientCaPem is given; one that does not verify against it is
-/// let through the handshake and ignored by verifiedPeer().
+/// TLS 1.2 and later. Client certificates are asked for when clientCaPem is given; one that does not verify against it
+/// is let through the handshake and ignored by verifiedPeer().
 Result<TlsContext> serverTls(const ServerOptions& options);
 Result<TlsContext> clientTls(const ClientOptions& options);
 

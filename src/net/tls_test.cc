@@ -12,7 +12,8 @@ TEST(Tls, certificatesEndWhenTheyShould) {
   auto ca = makeCa("ca", now);
   ASSERT_TRUE(ca.ok());
   EXPECT_EQ(*notAfter(ca->certificatePem), now + 3650 * 24h);
-  auto leaf = issue(*ca, {.commonName = "x", .dnsNames = {"a.b"}, .ipAddresses = {"10.0.0.1", "fe80::1"}, .server = true}, now);
+  auto leaf =
+      issue(*ca, {.commonName = "x", .dnsNames = {"a.b"}, .ipAddresses = {"10.0.0.1", "fe80::1"}, .server = true}, now);
   ASSERT_TRUE(leaf.ok());
   EXPECT_EQ(*notAfter(leaf->certificatePem), now + 365 * 24h);
   EXPECT_NE(leaf->keyPem.find("BEGIN PRIVATE KEY"), std::string::npos);
@@ -59,7 +60,8 @@ TEST(Tls, verifiesTheExampleOfRfc7515) {
       "6e8Tus9uPHvRVEXH8UTNG72bfocs3+257rn0s2ldbqkLJK2KRiMohYjlrQ==\n"
       "-----END PUBLIC KEY-----\n";
   const std::string message =
-      "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+      "eyJhbGciOiJFUzI1NiJ9."
+      "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
   const unsigned char signature[] = {14,  209, 33,  83,  121, 99,  108, 72,  60,  47,  127, 21,  88,  7,   212, 2,
                                      163, 178, 40,  3,   58,  249, 124, 126, 23,  129, 154, 195, 22,  158, 166, 101,
                                      197, 10,  7,   211, 140, 60,  112, 229, 216, 241, 45,  175, 8,   74,  84,  128,
