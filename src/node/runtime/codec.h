@@ -43,6 +43,7 @@ struct SupervisorSpec {
   PodNetworkSpec network;
   PodCgroupSpec cgroup;
   std::vector<std::string> masked;  ///< host paths no container over the host's root may see
+  std::string runDirectory;  ///< an empty directory, each supervisor's private mount point
   bool userNamespace = false;       ///< without root: become root of a user namespace first
   bool operator==(const SupervisorSpec&) const = default;
 };
@@ -147,6 +148,7 @@ void describe(V& v, SupervisorSpec& s) {
   v("network", s.network);
   v("cgroup", s.cgroup);
   v("masked", s.masked);
+  v("runDirectory", s.runDirectory);
   v("userNamespace", s.userNamespace);
 }
 

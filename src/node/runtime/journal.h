@@ -1,6 +1,7 @@
 // journal.h
 //
-// DIR/pods/UID/journal: what happened to a pod's containers, written by its supervisor only, read by anyone. Append-only
+// DIR/pods/UID/journal: what happened to a pod's containers, written by its supervisor only, read by anyone, and locked by
+// it for as long as it lives: the lock means that a pod is started at most once. Append-only
 // lines "CRC32 record"; a line that a crash tore fails its checksum and is passed over. "starting" is on disk before the
 // program of a run is executed, which makes a run start at most once; the others follow as soon as they can.
 //

@@ -37,7 +37,7 @@ struct ResourceLimits {
   int64_t memoryBytes = 0;      ///< hard limit; beyond it the kernel kills (OOMKilled)
   int64_t cpuMilliLimit = 0;    ///< CFS quota per 100 ms
   int64_t cpuMilliRequest = 0;  ///< cpu.shares / cpu.weight; 0 gives the kernel's minimum share, as Kubernetes does
-  int64_t pids = 0;             ///< most processes and threads
+  int64_t pids = 0;             ///< most processes and threads; of a pod as a whole (kubelet's podPidsLimit), not per container
   bool operator==(const ResourceLimits&) const = default;
 };
 
@@ -105,7 +105,8 @@ struct ContainerSpec {
 
 // --------------------------------------------------------------------------------------------------------------- events
 
-/// The pod's namespaces, address and supervisor exist; containers may start. `ip` is empty without a network.
+/// The pod's namespaces, address and supervisor exist; containers may start. `ip` is empty where the pod has the machine's
+/// network (hostNetwork, or capabilities().podNetwork is false): the agent reports the node's address then.
 struct PodSandboxReady {
   std::string ip;
 };

@@ -115,7 +115,7 @@ Result<int> startSupervisor(const std::string& supervisorPath, const std::string
 }
 
 bool supervisorAlive(const std::string& podDirectory) {
-  const int fd = open((podDirectory + "/lock").c_str(), O_RDWR | O_CLOEXEC);
+  const int fd = open((podDirectory + "/journal").c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return false;
   struct flock whole {};
   whole.l_type = F_WRLCK;

@@ -17,7 +17,7 @@ namespace stoker::node {
 /// Spec written, supervisor started. The descriptor is the connection to it.
 Result<int> startSupervisor(const std::string& supervisorPath, const std::string& podDirectory, const SupervisorSpec& spec);
 
-/// True while a supervisor holds the pod's lock.
+/// True while a supervisor holds the lock on the pod's journal.
 bool supervisorAlive(const std::string& podDirectory);
 /// Connects to a live supervisor, waiting a moment for one that is just starting; NotFound when it is dead.
 Result<int> connectSupervisor(const std::string& podDirectory);

@@ -319,6 +319,7 @@ void ProcessRuntime::Impl::ensure(PodSandboxSpec spec) {
   full.pod = std::move(spec);
   full.cgroup = podCgroups(cgroups, uid, wantsPids(full.pod));
   full.masked = options.maskedPaths;
+  full.runDirectory = options.dataDirectory + "/run";
   full.userNamespace = userNamespace;
   pool->submit([this, uid, full = std::move(full)] {
     Result<int> fd = startSupervisor(options.supervisorPath, directory(uid), full);
@@ -525,6 +526,7 @@ Result<std::unique_ptr<ProcessRuntime>> ProcessRuntime::create(ProcessRuntimeOpt
   }
   STOKER_CHECK(makeDirectories(options.dataDirectory, 0700));
   STOKER_CHECK(makeDirectories(options.dataDirectory + "/pods", 0700));
+  STOKER_CHECK(makeDirectories(options.dataDirectory + "/run", 0700));
   std::error_code error;
   options.dataDirectory = std::filesystem::canonical(options.dataDirectory, error).string();
   if (options.instanceId.empty()) options.instanceId = hexEncode(sha256(options.dataDirectory)).substr(0, 10);

@@ -17,18 +17,14 @@ namespace {
 
 constexpr int kControlFd = 3;
 
-/// Away from the platform's session, terminal and parenthood; messages go to supervisor.log in the pod's directory.
-void detach(const std::string& directory) {
+/// Away from the platform's session, terminal and parenthood.
+void detach() {
   if (fork() != 0) _exit(0);
   setsid();
   umask(0077);
   const int null = open("/dev/null", O_RDWR);
-  const int log = open((directory + "/supervisor.log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  dup2(null, STDIN_FILENO);
-  dup2(log >= 0 ? log : null, STDOUT_FILENO);
-  dup2(log >= 0 ? log : null, STDERR_FILENO);
-  if (null > STDERR_FILENO && null != kControlFd) close(null);
-  if (log > STDERR_FILENO && log != kControlFd) close(log);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(null, fd);
+  if (null > STDERR_FILENO) close(null);
 }
 
 }  // namespace
@@ -45,10 +41,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::string directory = argv[1];
-  detach(directory);
+  detach();
   Supervisor supervisor(directory, argc == 3 ? kControlFd : -1);
   if (const Problem problem = supervisor.prepare()) {
-    std::fprintf(stderr, "%s\n", problem.text.c_str());
     supervisor.reportFailure(problem);
     return 1;
   }

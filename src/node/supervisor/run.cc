@@ -51,11 +51,11 @@ void Run::closeAll() {
   for (int* fd : {&out_, &err_, &report_, &go_, &status_, &pidfd_}) closeFd(*fd);
 }
 
-Problem Run::launch(const SupervisorSpec& pod, const std::string& podDirectory, const PodCgroups& cgroups) {
+Problem Run::launch(const SupervisorSpec& pod, const PodCgroups& cgroups) {
   if (!makeDirs(directory_, 0700)) return systemProblem("cannot create " + directory_);
   if (!makeDirs(parentOf(spec_.logPath))) return systemProblem("cannot create " + parentOf(spec_.logPath));
   if (!log_.open()) return {log_.error()};
-  const std::string memory = podDirectory + "/run";
+  const std::string& memory = pod.runDirectory;
   const std::string self = spec_.name + "-" + std::to_string(spec_.attempt);
   const bool host = spec_.root.kind == RootFs::Kind::Host;
   RootPlan root;

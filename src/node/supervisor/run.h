@@ -24,7 +24,7 @@ class Run {
   Run& operator=(const Run&) = delete;
 
   /// Opens the log and the pipes and clones the init, which builds its root and then waits for release().
-  Problem launch(const SupervisorSpec& pod, const std::string& podDirectory, const PodCgroups& cgroups);
+  Problem launch(const SupervisorSpec& pod, const PodCgroups& cgroups);
   /// "starting" is on disk: the program may be executed.
   void release();
   /// SIGTERM now, SIGKILL at `deadline` (monotonic ns); an earlier deadline than the one set replaces it.

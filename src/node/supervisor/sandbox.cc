@@ -66,7 +66,7 @@ Problem becomeNamespaceRoot() {
 
 }  // namespace
 
-Problem createSandbox(const SupervisorSpec& spec, const std::string& podDirectory) {
+Problem createSandbox(const SupervisorSpec& spec) {
   if (spec.userNamespace) {
     if (Problem p = becomeNamespaceRoot()) return p;
   }
@@ -77,9 +77,9 @@ Problem createSandbox(const SupervisorSpec& spec, const std::string& podDirector
   }
   // Slave: unmounting on the host still works, nothing mounted here gets out.
   if (mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return systemProblem("cannot detach mounts");
-  // In memory and in this mount namespace only: mount points and the thin layers. Nothing to clean up afterwards.
-  const std::string run = podDirectory + "/run";
-  if (!makeDirs(run, 0700)) return systemProblem("cannot create " + run);
+  // In memory and in this mount namespace only: mount points and the thin layers. Nothing to clean up afterwards, and every
+  // pod has its own at the same place.
+  const std::string& run = spec.runDirectory;
   if (mount("stoker", run.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=700") != 0) return systemProblem("cannot mount " + run);
   for (const char* directory : {"/root", "/shm"})
     if (!makeDirs(run + directory)) return systemProblem("cannot create " + run + directory);

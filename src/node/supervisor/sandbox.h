@@ -10,8 +10,8 @@
 
 namespace stoker::node {
 
-/// Moves the calling process into new namespaces and sets them up. `podDirectory` is DIR/pods/UID.
-Problem createSandbox(const SupervisorSpec& spec, const std::string& podDirectory);
+/// Moves the calling process into new namespaces and sets them up.
+Problem createSandbox(const SupervisorSpec& spec);
 
 /// /etc/hosts, /etc/resolv.conf and /etc/hostname as {path, content}.
 std::vector<std::pair<std::string, std::string>> nameFiles(const SupervisorSpec& spec);

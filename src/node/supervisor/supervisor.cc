@@ -36,7 +36,7 @@ constexpr long long kLeaveDelayNanos = 200'000'000;
 Supervisor::Supervisor(std::string directory, int control) : directory_(std::move(directory)), control_(control) {}
 
 Supervisor::~Supervisor() {
-  for (const int fd : {journal_, epoll_, listener_, signals_, lock_})
+  for (const int fd : {journal_, epoll_, listener_, signals_})
     if (fd >= 0) close(fd);
 }
 
@@ -48,12 +48,12 @@ void Supervisor::watch(int fd, unsigned events) {
 }
 
 Problem Supervisor::prepare() {
-  lock_ = open((directory_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const std::string path = directory_ + "/journal";
+  journal_ = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (journal_ < 0) return systemProblem("cannot open " + path);
   struct flock whole {};
   whole.l_type = F_WRLCK;
-  if (lock_ < 0 || fcntl(lock_, F_OFD_SETLK, &whole) != 0) {
-    return {kPodHeld};
-  }
+  if (fcntl(journal_, F_OFD_SETLK, &whole) != 0) return {kPodHeld};
   std::string text = readAll(directory_ + "/spec", kMaxRecordBytes);
   if (!text.empty() && text.back() == '\n') text.pop_back();
   const std::optional<Record> record = parseRecord(text);
@@ -67,12 +67,9 @@ Problem Supervisor::prepare() {
   bootId_ = readAll("/proc/sys/kernel/random/boot_id", 64);
   if (!bootId_.empty() && bootId_.back() == '\n') bootId_.pop_back();
 
-  const std::string path = directory_ + "/journal";
   const std::string past = readAll(path, 64 << 20);
   history_ = replayJournal(parseJournal(past));
   const std::string pastBoot = history_.bootId;
-  journal_ = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (journal_ < 0) return systemProblem("cannot open " + path);
   if (!past.empty() && past.back() != '\n') static_cast<void>(!write(journal_, "\n", 1));  // closes a torn line
   if (!append(Record("pod").add("boot", bootId_).add("version", kProtocolVersion), false)) {
     return systemProblem("cannot write " + path);
@@ -93,7 +90,7 @@ Problem Supervisor::prepare() {
 
   cgroups_ = std::make_unique<PodCgroups>(spec_.cgroup);
   if (Problem p = cgroups_->createPod(spec_.pod.limits)) return p;
-  if (Problem p = createSandbox(spec_, directory_)) return p;
+  if (Problem p = createSandbox(spec_)) return p;
 
   // Relative, because a socket's path may have 107 characters only.
   if (chdir(directory_.c_str()) != 0) return systemProblem("cannot enter " + directory_);
@@ -117,6 +114,7 @@ Problem Supervisor::prepare() {
 }
 
 void Supervisor::reportFailure(const Problem& problem) {
+  static_cast<void>(writeAll(directory_ + "/supervisor.log", logTime(wallNanos()) + " " + problem.text + "\n", 0600));
   if (control_ < 0) return;
   const std::string line = encode(Record("failed").add("what", "ensurePod").add("message", problem.text)) + "\n";
   static_cast<void>(!::send(control_, line.data(), line.size(), MSG_NOSIGNAL));
@@ -274,7 +272,7 @@ void Supervisor::start(Client& client, const Record& command) {
   if (const Run* other = running(spec->name)) {
     return refuse("container " + spec->name + " still runs its attempt " + std::to_string(other->spec().attempt));
   }
-  const std::string directory = directory_ + "/containers/" + spec->name + "-" + std::to_string(spec->attempt);
+  const std::string directory = directory_ + "/c-" + spec->name + "-" + std::to_string(spec->attempt);
   const long long now = wallNanos();
   JournalRun& record = history_.runs.emplace_back();
   record.name = spec->name;
@@ -283,7 +281,7 @@ void Supervisor::start(Client& client, const Record& command) {
   auto run = std::make_unique<Run>(std::move(*spec), directory);
 
   Problem problem = cgroups_->createContainer(run->spec().name, run->spec().limits);
-  if (!problem) problem = run->launch(spec_, directory_, *cgroups_);
+  if (!problem) problem = run->launch(spec_, *cgroups_);
   // The init builds its root meanwhile; it executes nothing before this record is on disk.
   Record starting("starting");
   starting.add("name", record.name).add("attempt", record.attempt).add("time", now);
@@ -361,7 +359,7 @@ void Supervisor::removeLater(const std::string& directory) {
   // A layer may hold gigabytes; another process deletes it. Should it be cut off, the pod's removal does it.
   if (fork() != 0) return;
   prctl(PR_SET_NAME, "stoker-cleanup", 0, 0, 0);
-  close(lock_);  // or the pod would look alive
+  close(journal_);  // or the pod would look alive
   removeTree(directory);
   _exit(0);
 }
@@ -383,7 +381,8 @@ void Supervisor::checkDeadlines() {
     if (run->killAt() > 0 && now >= run->killAt()) run->kill();
   if (leaveAt_ > 0 && now >= leaveAt_) {
     leaveAt_ = 0;
-    if (const Problem problem = cgroups_->leavePlatform()) std::fprintf(stderr, "%s\n", problem.text.c_str());
+    // Not worth a pod: it only stays in the platform's groups.
+    static_cast<void>(cgroups_->leavePlatform());
   }
   if (syncAt_ > 0 && now >= syncAt_) {
     fdatasync(journal_);
@@ -436,8 +435,8 @@ void Supervisor::loop() {
   cgroups_->removePod();
   unlink("socket");
   // The lock must be free before the platform hears of the end: it may bring the pod up again at once.
-  close(lock_);
-  lock_ = -1;
+  close(journal_);
+  journal_ = -1;
   broadcast(Record("gone"));
   for (const auto& client : clients_) close(client->fd);
 }

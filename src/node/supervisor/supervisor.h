@@ -23,10 +23,11 @@ class Supervisor {
   Supervisor(std::string directory, int control);
   ~Supervisor();
 
-  /// Lock, spec, journal, namespaces, socket. On failure the platform has been told.
+  /// Lock (on the journal), spec, history, namespaces, socket.
   Problem prepare();
   /// Until the pod has ended.
   void loop();
+  /// To the platform, if it listens, and into the pod's supervisor.log.
   void reportFailure(const Problem& problem);
 
  private:
@@ -62,7 +63,7 @@ class Supervisor {
 
   std::string directory_;
   int control_;
-  int lock_ = -1, journal_ = -1, epoll_ = -1, listener_ = -1, signals_ = -1;
+  int journal_ = -1, epoll_ = -1, listener_ = -1, signals_ = -1;
   SupervisorSpec spec_;
   std::string bootId_;
   JournalState history_;
