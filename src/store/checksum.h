@@ -1,8 +1,8 @@
 // checksum.h
 //
-// A 64-bit checksum that tells a stored state from one with flipped, missing or moved bytes. SQLite checks the structure of
-// its file but not the content of the rows. Not for adversaries. About 4 GB/s, so that reading 100,000 objects at start does
-// not feel it. Part of the file format: it must not change.
+// A 64-bit checksum that tells a stored state from one with flipped, missing or moved bytes. SQLite checks the
+// structure of its file but not the content of the rows. Not for adversaries. About 4 GB/s, so that reading 100,000
+// objects at start does not feel it. Part of the file format: it must not change.
 #pragma once
 
 #include <bit>

@@ -15,7 +15,8 @@ class GatedLog final : public Log {
     std::unique_lock lock(mutex_);
     batches_.push_back(batch.size());
     changed_.notify_all();
-    if (!changed_.wait_for(lock, std::chrono::seconds(30), [&] { return permits_ > 0; })) return Error(Reason::Timeout, "the gate stayed shut");
+    if (!changed_.wait_for(lock, std::chrono::seconds(30), [&] { return permits_ > 0; }))
+      return Error(Reason::Timeout, "the gate stayed shut");
     --permits_;
     if (!failure_.empty()) return Error(Reason::InternalError, failure_);
     return inner_->append(batch);
@@ -57,7 +58,8 @@ class Outcomes {
     return [this, number](Result<Committed> result) {
       std::lock_guard lock(mutex_);
       if (!result.ok()) lastError_ = result.error();
-      text_ += (text_.empty() ? "" : " ") + std::to_string(number) + (result.ok() ? "ok" : std::string(toString(result.error().reason)));
+      text_ += (text_.empty() ? "" : " ") + std::to_string(number) +
+               (result.ok() ? "ok" : std::string(toString(result.error().reason)));
       ++came_;
       changed_.notify_all();
     };
@@ -132,8 +134,10 @@ TEST_F(CommitTest, readersSeeDurableStateAndDoNotWait) {
   EXPECT_EQ(store_->revision(), 1u);
   EXPECT_EQ(store_->get("pods/a", Read::Head), nullptr);
   EXPECT_EQ(store_->get("pods/b", Read::Head)->revision, 3u);
-  EXPECT_EQ(store_->commit(transaction(put("pods/b", "2", kAbsent)), outcomes_.next()).error().reason, Reason::AlreadyExists);
-  EXPECT_EQ(store_->commit(transaction(put("pods/b", "2", 3)), outcomes_.next()).ok(), true) << "guards look at the head";
+  EXPECT_EQ(store_->commit(transaction(put("pods/b", "2", kAbsent)), outcomes_.next()).error().reason,
+            Reason::AlreadyExists);
+  EXPECT_EQ(store_->commit(transaction(put("pods/b", "2", 3)), outcomes_.next()).ok(), true)
+      << "guards look at the head";
   log_->allow(9);
   outcomes_.wait(4);
   EXPECT_EQ(keysOf(*store_->list({})), "pods/b@5");
@@ -151,7 +155,8 @@ TEST_F(CommitTest, aFailureFailsAllThatWaitsAndTheNextWorks) {
   log_->allow(1, "the disk is full");
   EXPECT_EQ(outcomes_.wait(4), "1ok 2ServiceUnavailable 3ServiceUnavailable 4ServiceUnavailable");
   EXPECT_EQ(outcomes_.lastError().message,
-            "the write was not saved: the disk is full; reads go on, and writes are retried automatically with the next request");
+            "the write was not saved: the disk is full; reads go on, and writes are retried automatically with the "
+            "next request");
   EXPECT_EQ(store_->stats().lastError, "the disk is full");
   EXPECT_EQ(store_->get("a", Read::Head)->revision, 1u);
   EXPECT_EQ(store_->get("b", Read::Head), nullptr);
@@ -175,7 +180,8 @@ TEST_F(CommitTest, tooManyWaitingAreTurnedAway) {
   log_->allow(9);
   outcomes_.wait(2);
   commit(transaction(put("d", "1"), put("e", "1"), put("f", "1"), put("g", "1")));
-  EXPECT_NE(outcomes_.wait(3).find("4ok"), std::string::npos) << "one larger than the bound still goes when nothing waits";
+  EXPECT_NE(outcomes_.wait(3).find("4ok"), std::string::npos)
+      << "one larger than the bound still goes when nothing waits";
 }
 
 TEST_F(CommitTest, closingWritesWhatWasAccepted) {
@@ -187,8 +193,8 @@ TEST_F(CommitTest, closingWritesWhatWasAccepted) {
   EXPECT_EQ(outcomes_.wait(2), "1ok 2ok");
 }
 
-/// Sixteen writers, watches that come and go at any moment: each sees every revision after its start once and in order, and
-/// none is called after unwatch() returned.
+/// Sixteen writers, watches that come and go at any moment: each sees every revision after its start once and in order,
+/// and none is called after unwatch() returned.
 TEST(CommitRaces, watchesMissNothingAndEndWhenTheyEnd) {
   for (bool sqlite : {false, true}) {
     TempDir dir;

@@ -1,5 +1,5 @@
-// Whatever the disk does, at whatever step: what was acknowledged is there, what was not is there wholly or not at all, and
-// revisions only go forward.
+// Whatever the disk does, at whatever step: what was acknowledged is there, what was not is there wholly or not at all,
+// and revisions only go forward.
 #include <fmt/format.h>
 
 #include "store/faulty_vfs.h"
@@ -33,7 +33,10 @@ class Machine {
 
   Result<void> boot() {
     store_.reset();
-    STOKER_TRY(auto log, openSqliteLog({.path = dir_.file("state.db"), .vfs = vfs.name(), .historyEvents = historyEvents_, .walPages = 12}));
+    STOKER_TRY(
+        auto log,
+        openSqliteLog(
+            {.path = dir_.file("state.db"), .vfs = vfs.name(), .historyEvents = historyEvents_, .walPages = 12}));
     STOKER_TRY(store_, Store::open(std::make_shared<SpyLog>(std::move(log), highest_), {.synchronous = true}));
     return {};
   }
@@ -79,7 +82,8 @@ class Machine {
       Transaction next;
       next.ops.push_back(put(fmt::format("pods/{}", i % 7), text));
       if (i % 3 == 0) next.ops.push_back(put(fmt::format("jobs/{}", i), i % 2 ? text : std::string(9000, '4')));
-      if (i % 4 == 1 && store_->get(fmt::format("pods/{}", (i + 2) % 7))) next.ops.push_back(remove(fmt::format("pods/{}", (i + 2) % 7)));
+      if (i % 4 == 1 && store_->get(fmt::format("pods/{}", (i + 2) % 7)))
+        next.ops.push_back(remove(fmt::format("pods/{}", (i + 2) % 7)));
       if (i % 5 == 2) next.ops.push_back(put("pods/seed/7", text));
       commit(std::move(next));
       // Reads go on whatever the disk does.
@@ -238,7 +242,8 @@ TEST_F(FaultTest, powerLossAtEveryStepOfANewFile) {
   });
 }
 
-/// One failing write, sync, creation, truncation or read: that commit fails, the next works, and so does the next start.
+/// One failing write, sync, creation, truncation or read: that commit fails, the next works, and so does the next
+/// start.
 TEST_F(FaultTest, oneErrorAtEveryStep) {
   seed();
   for (Fault fault : {Fault::IoError, Fault::ReadError}) {

@@ -1,8 +1,9 @@
 // faulty_vfs.h
 //
-// A disk that fails on command, for tests: an SQLite VFS whose files live in memory and that knows which bytes were synced.
-// Faults strike at a given step (every write, sync, truncation, creation and deletion is one), so that a test can try every
-// step of a run. After a power loss what was synced is there; of what was not, each 512-byte sector may or may not be.
+// A disk that fails on command, for tests: an SQLite VFS whose files live in memory and that knows which bytes were
+// synced. Faults strike at a given step (every write, sync, truncation, creation and deletion is one), so that a test
+// can try every step of a run. After a power loss what was synced is there; of what was not, each 512-byte sector may
+// or may not be.
 #pragma once
 
 #include <sqlite3.h>
@@ -62,8 +63,8 @@ class FaultyVfs {
     std::vector<Write> unsynced;
     bool linked = false;  ///< its directory entry is durable
   };
-  /// Counts a step that changes the disk; SQLITE_OK when it may happen, else the code to return. `failure` is the code for an
-  /// I/O error in it. `torn` is set when half of it may happen.
+  /// Counts a step that changes the disk; SQLITE_OK when it may happen, else the code to return. `failure` is the code
+  /// for an I/O error in it. `torn` is set when half of it may happen.
   int step(int failure, bool* torn = nullptr);
   int readStep();
   std::map<std::string, std::shared_ptr<File>> files;

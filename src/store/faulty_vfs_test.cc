@@ -1,4 +1,5 @@
-// The failing disk itself (a test-only source: named so that it is not part of the library), and a test that it is honest.
+// The failing disk itself (a test-only source: named so that it is not part of the library), and a test that it is
+// honest.
 #include "store/faulty_vfs.h"
 
 #include <gtest/gtest.h>
@@ -70,7 +71,8 @@ int syncFile(sqlite3_file* file, int) {
   for (const auto& write : target.unsynced) applyWrite(target.durable, write);
   target.unsynced.clear();
   if (!target.linked) {
-    // The first sync of a new log or journal syncs the directory, as in SQLite's own VFS; deletions before it are durable then.
+    // The first sync of a new log or journal syncs the directory, as in SQLite's own VFS; deletions before it are
+    // durable then.
     target.linked = true;
     vfsOf(file).deleted.clear();
   }
@@ -93,7 +95,7 @@ int control(sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; }
 int sectorSize(sqlite3_file*) { return 4096; }
 int characteristics(sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
 
-const sqlite3_io_methods kMethods = {1,        closeFile, readFile,  writeFile, truncateFile, syncFile,      fileSize,
+const sqlite3_io_methods kMethods = {1,        closeFile, readFile,  writeFile, truncateFile, syncFile,       fileSize,
                                      lockFile, lockFile,  checkLock, control,   sectorSize,   characteristics};
 
 FaultyVfs& self(sqlite3_vfs* vfs) { return *static_cast<FaultyVfs*>(vfs->pAppData); }
@@ -175,7 +177,8 @@ int FaultyVfs::step(int failure, bool* torn) {
     case Fault::Full:
       if (steps_ < strikeAt_) return SQLITE_OK;
       // Syncing and deleting need no space.
-      if (failure == SQLITE_IOERR_FSYNC || failure == SQLITE_IOERR_DELETE || failure == SQLITE_IOERR_TRUNCATE) return SQLITE_OK;
+      if (failure == SQLITE_IOERR_FSYNC || failure == SQLITE_IOERR_DELETE || failure == SQLITE_IOERR_TRUNCATE)
+        return SQLITE_OK;
       struck_ = true;
       return SQLITE_FULL;
     case Fault::IoError:
@@ -216,7 +219,8 @@ void FaultyVfs::powerOn(uint64_t seed) {
         continue;
       }
       for (size_t from = 0; from < write.bytes.size(); from += kSector)
-        if (random() % 2) applyWrite(file.durable, {write.offset + static_cast<int64_t>(from), write.bytes.substr(from, kSector)});
+        if (random() % 2)
+          applyWrite(file.durable, {write.offset + static_cast<int64_t>(from), write.bytes.substr(from, kSector)});
     }
     ++at;
   }
@@ -259,8 +263,11 @@ TEST(FaultyVfs, losesWhatWasNotSyncedAndNothingElse) {
     FaultyVfs vfs;
     sqlite3* db = nullptr;
     ASSERT_EQ(sqlite3_open_v2("/x.db", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs.name().c_str()), SQLITE_OK);
-    auto run = [&](const char* sql) { ASSERT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db); };
-    run("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t(x); INSERT INTO t VALUES(1)");
+    auto run = [&](const char* sql) {
+      ASSERT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+    };
+    run("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t(x); INSERT "
+        "INTO t VALUES(1)");
     run("PRAGMA synchronous=OFF; INSERT INTO t VALUES(2)");
     vfs.arm(FaultyVfs::Fault::PowerLoss, 1);
     EXPECT_NE(sqlite3_exec(db, "INSERT INTO t VALUES(3)", nullptr, nullptr, nullptr), SQLITE_OK);

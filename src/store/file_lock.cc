@@ -35,8 +35,8 @@ Result<std::unique_ptr<FileLock>> FileLock::acquire(const std::string& path) {
     std::string holder;
     if (auto content = readFile(name); content.ok()) holder = trim(*content);
     return Error(Reason::Conflict,
-                 fmt::format("{} is held by another instance{}; stop that one first, or use another data directory", path,
-                             holder.empty() ? "" : fmt::format(" (process {})", holder)));
+                 fmt::format("{} is held by another instance{}; stop that one first, or use another data directory",
+                             path, holder.empty() ? "" : fmt::format(" (process {})", holder)));
   }
   // The id only serves the message, so that it could not be written is no reason to stop.
   std::string id = fmt::format("{}\n", ::getpid());

@@ -1,7 +1,7 @@
 // file_lock.h
 //
-// One owner per data file: an advisory lock on a file beside it, held until the object goes or the process dies, however it
-// dies. The owner's process id is written into it, for the message that the second one gets.
+// One owner per data file: an advisory lock on a file beside it, held until the object goes or the process dies,
+// however it dies. The owner's process id is written into it, for the message that the second one gets.
 #pragma once
 
 #include <memory>

@@ -15,7 +15,8 @@ Error guardError(Reason reason, const std::string& key, std::string text) {
 }
 
 Result<void> checkGuard(const Op& op, const VersionPtr& current) {
-  if (op.key.empty()) return Error(Reason::BadRequest, "an operation has an empty key; a key is a path such as pods/default/web-0");
+  if (op.key.empty())
+    return Error(Reason::BadRequest, "an operation has an empty key; a key is a path such as pods/default/web-0");
   bool withBytes = op.kind == Op::Kind::Put || (op.kind == Op::Kind::Delete && !op.bytes.empty());
   if (withBytes && (op.revisionAt > op.bytes.size() || op.revisionAt > UINT32_MAX))
     return guardError(Reason::BadRequest, op.key,
@@ -25,12 +26,14 @@ Result<void> checkGuard(const Op& op, const VersionPtr& current) {
     if (current) return guardError(Reason::AlreadyExists, op.key, fmt::format("{} already exists", op.key));
   } else if (op.expect != kAny) {
     if (!current)
-      return guardError(Reason::NotFound, op.key, fmt::format("{} does not exist, expected revision {}", op.key, op.expect));
+      return guardError(Reason::NotFound, op.key,
+                        fmt::format("{} does not exist, expected revision {}", op.key, op.expect));
     if (current->revision != op.expect)
-      return guardError(Reason::Conflict, op.key,
-                        fmt::format("{} has been modified: it is at revision {}, expected {}; read it again and apply the "
-                                    "change to what it is now",
-                                    op.key, current->revision, op.expect));
+      return guardError(
+          Reason::Conflict, op.key,
+          fmt::format("{} has been modified: it is at revision {}, expected {}; read it again and apply the "
+                      "change to what it is now",
+                      op.key, current->revision, op.expect));
   }
   if (op.kind == Op::Kind::Delete && !current)
     return guardError(Reason::NotFound, op.key, fmt::format("{} does not exist, so it cannot be deleted", op.key));

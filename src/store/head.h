@@ -1,7 +1,7 @@
 // head.h
 //
-// From operations to versions: what a transaction makes of the head (the published state under the writes accepted but not
-// durable yet). Pure but for the lookups it is given; the store calls it under its mutex.
+// From operations to versions: what a transaction makes of the head (the published state under the writes accepted but
+// not durable yet). Pure but for the lookups it is given; the store calls it under its mutex.
 #pragma once
 
 #include <functional>
@@ -21,8 +21,8 @@ struct Accepted {
 /// The current state of a key at the head; null when absent.
 using HeadLookup = std::function<VersionPtr(std::string_view key)>;
 
-/// Checks every guard, then makes the versions with revisions from `last` + 1 on. Takes the operations' bytes only when all
-/// guards hold.
+/// Checks every guard, then makes the versions with revisions from `last` + 1 on. Takes the operations' bytes only when
+/// all guards hold.
 Result<Accepted> accept(std::vector<Op>& ops, const HeadLookup& head, Revision last);
 
 /// `bytes` with the decimal `revision` inserted at `at`.

@@ -8,8 +8,8 @@ namespace {
 // Encodings are worth keeping while watchers are still at the event; the slowest live one is rarely this far behind.
 constexpr size_t kEncodedEvents = 1024;
 
-// Every state is the object of one event, so counting objects counts each once. The state before an event is counted too:
-// the history may be all that still holds it.
+// Every state is the object of one event, so counting objects counts each once. The state before an event is counted
+// too: the history may be all that still holds it.
 size_t cost(const Event& event) {
   constexpr size_t kFixed = 512;  // the event, its slots, and a version beyond its bytes
   return kFixed + event.object->bytes.size() + (event.previous ? event.previous->bytes.size() : 0);

@@ -1,8 +1,8 @@
 // history.h
 //
-// The recent events, bounded by number and by the bytes of the states they hold. A watch that starts in the past is served
-// from here, and a listing at an old revision is the current state with the events since undone. Not thread-safe by itself:
-// the store's mutex guards it.
+// The recent events, bounded by number and by the bytes of the states they hold. A watch that starts in the past is
+// served from here, and a listing at an old revision is the current state with the events since undone. Not thread-safe
+// by itself: the store's mutex guards it.
 #pragma once
 
 #include <deque>
@@ -27,8 +27,8 @@ class History {
 
   /// Events of keys under `prefix` with revision in (after, upTo], in order. The caller has checked the floor.
   std::vector<EventPtr> between(std::string_view prefix, Revision after, Revision upTo) const;
-  /// What the keys under `prefix` that changed after `revision` were at that revision; null: absent. Views into the events'
-  /// keys, valid while the caller holds `held`.
+  /// What the keys under `prefix` that changed after `revision` were at that revision; null: absent. Views into the
+  /// events' keys, valid while the caller holds `held`.
   std::map<std::string_view, VersionPtr> undo(std::string_view prefix, Revision revision,
                                               std::vector<EventPtr>& held) const;
 

@@ -61,7 +61,8 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
   int open(const std::string& path, const std::string& vfs) {
-    return sqlite3_open_v2(path.c_str(), &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+    return sqlite3_open_v2(path.c_str(), &handle_,
+                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
                            vfs.empty() ? nullptr : vfs.c_str());
   }
   int execute(const char* sql) { return sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr); }
@@ -71,7 +72,8 @@ class Database {
   sqlite3* handle_ = nullptr;
 };
 
-/// What went wrong, in words for the person who runs the platform. `action` and `path` make "cannot write PATH: reason".
+/// What went wrong, in words for the person who runs the platform. `action` and `path` make "cannot write PATH:
+/// reason".
 Error sqliteError(std::string_view action, const std::string& path, sqlite3* db, int code);
 
 }  // namespace stoker::store

@@ -1,7 +1,7 @@
-// The file: `objects` has the current states by the revision that created them, so that creates append; there is no index on
-// the key, which only memory needs. `events` has what happened by revision. `states` has the states that only history knows:
-// the one that the event of revision r ended at 2r, the last one that a deletion showed at 2r + 1. Trimming history is then
-// a delete at the front of two tables.
+// The file: `objects` has the current states by the revision that created them, so that creates append; there is no
+// index on the key, which only memory needs. `events` has what happened by revision. `states` has the states that only
+// history knows: the one that the event of revision r ended at 2r, the last one that a deletion showed at 2r + 1.
+// Trimming history is then a delete at the front of two tables.
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -37,8 +37,8 @@ namespace {
 constexpr int kApplicationId = 0x53746b72;  // "Stkr"
 constexpr int kFormat = 1;
 
-// Revisions are promised to the file this far ahead, so that none is given out twice though a crash may lose the last ones
-// before they were durable. A crash skips at most this many; an orderly end skips none.
+// Revisions are promised to the file this far ahead, so that none is given out twice though a crash may lose the last
+// ones before they were durable. A crash skips at most this many; an orderly end skips none.
 constexpr Revision kAhead = 1u << 20;
 
 // History is trimmed by this many events at once (under 1 ms), or fewer when their states are large.
@@ -105,7 +105,8 @@ class SqliteLog final : public Log {
     sqlite3_db_config(db_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_busy_timeout(db_.handle(), 0);
     std::string settings = fmt::format(
-        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; "
+        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = "
+        "-16384; "
         "PRAGMA wal_autocheckpoint = {}",
         options_.walPages);
     STOKER_CHECK(check("open", db_.execute(settings.c_str())));
@@ -115,14 +116,20 @@ class SqliteLog final : public Log {
     bool fresh = applicationId == 0 && format == 0 && tables == 0;
     if (!fresh) {
       if (applicationId != kApplicationId)
-        return Error(Reason::InternalError, fmt::format("{} is an SQLite database of another program; it was left as it is, choose another path", options_.path));
+        return Error(
+            Reason::InternalError,
+            fmt::format("{} is an SQLite database of another program; it was left as it is, choose another path",
+                        options_.path));
       if (format != kFormat)
-        return Error(Reason::InternalError, fmt::format("{} has format {}, this version reads format {}; use the version that wrote it", options_.path, format, kFormat));
+        return Error(Reason::InternalError,
+                     fmt::format("{} has format {}, this version reads format {}; use the version that wrote it",
+                                 options_.path, format, kFormat));
       STOKER_CHECK(quickCheck());
     }
-    // EXTRA while a new file is made a WAL file: that step uses a rollback journal, and were its deletion not durable, a power
-    // loss could bring it back and roll everything back to nothing.
-    STOKER_CHECK(check("open", db_.execute("PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")));
+    // EXTRA while a new file is made a WAL file: that step uses a rollback journal, and were its deletion not durable,
+    // a power loss could bring it back and roll everything back to nothing.
+    STOKER_CHECK(
+        check("open", db_.execute("PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")));
     if (fresh) STOKER_CHECK(create());
     return prepare();
   }
@@ -131,7 +138,8 @@ class SqliteLog final : public Log {
     Recovered out;
     Statement meta;
     STOKER_CHECK(check("read", meta.prepare(db_.handle(), "SELECT ceiling, floor, checksum FROM meta")));
-    if (int code = meta.step(); code != SQLITE_ROW) return code == SQLITE_DONE ? damaged("its revision is missing") : error("read", code);
+    if (int code = meta.step(); code != SQLITE_ROW)
+      return code == SQLITE_DONE ? damaged("its revision is missing") : error("read", code);
     out.revision = ceiling_ = meta.integer(0);
     out.floor = floor_ = meta.integer(1);
     if (meta.integer(2) != metaChecksum(ceiling_, floor_)) return damaged("its revision is not as it was written");
@@ -163,9 +171,10 @@ class SqliteLog final : public Log {
     if (code != SQLITE_OK) {
       failed_ = true;
       Error failure = code == kDiverged
-                          ? Error(Reason::InternalError, fmt::format("cannot write {}: an object that was read from it is no longer in it; "
-                                                                     "restart to have it checked",
-                                                                     options_.path))
+                          ? Error(Reason::InternalError,
+                                  fmt::format("cannot write {}: an object that was read from it is no longer in it; "
+                                              "restart to have it checked",
+                                              options_.path))
                           : error("write", code);
       if (!sqlite3_get_autocommit(db_.handle())) (void)rollback_.run();
       return failure;
@@ -182,9 +191,7 @@ class SqliteLog final : public Log {
     return {};
   }
 
-  uint64_t sizeBytes() const override {
-    return fileSize("") + fileSize("-wal");
-  }
+  uint64_t sizeBytes() const override { return fileSize("") + fileSize("-wal"); }
 
  private:
   static constexpr int kDiverged = -1;  ///< no code of SQLite's: a row that memory knows is not in the file
@@ -203,7 +210,9 @@ class SqliteLog final : public Log {
 
   Error error(std::string_view action, int code) {
     if ((code & 0xff) == SQLITE_BUSY)
-      return Error(Reason::Conflict, fmt::format("{} is held by another process; stop that one first, or use another data directory", options_.path));
+      return Error(Reason::Conflict,
+                   fmt::format("{} is held by another process; stop that one first, or use another data directory",
+                               options_.path));
     if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB) return damaged(sqlite3_errstr(code));
     return sqliteError(action, options_.path, db_.handle(), code);
   }
@@ -212,10 +221,12 @@ class SqliteLog final : public Log {
     return error(action, code);
   }
   Error damaged(std::string_view what) const {
-    return Error(Reason::InternalError,
-                 fmt::format("the database {} is damaged ({}); it was left as it is: restore it from a backup, or move it (and {}-wal) "
-                             "away to start empty",
-                             options_.path, what, options_.path));
+    return Error(
+        Reason::InternalError,
+        fmt::format(
+            "the database {} is damaged ({}); it was left as it is: restore it from a backup, or move it (and {}-wal) "
+            "away to start empty",
+            options_.path, what, options_.path));
   }
 
   Result<int64_t> number(const char* sql) {
@@ -237,7 +248,8 @@ class SqliteLog final : public Log {
 
   /// In one transaction: a file that exists either has everything or is as good as none.
   Result<void> create() {
-    std::string sql = fmt::format("BEGIN IMMEDIATE; {} INSERT INTO meta VALUES(1, 0, 0, {}); COMMIT", kSchema, metaChecksum(0, 0));
+    std::string sql =
+        fmt::format("BEGIN IMMEDIATE; {} INSERT INTO meta VALUES(1, 0, 0, {}); COMMIT", kSchema, metaChecksum(0, 0));
     return check("create", db_.execute(sql.c_str()));
   }
 
@@ -250,15 +262,20 @@ class SqliteLog final : public Log {
         {begin_, "BEGIN IMMEDIATE"},
         {commit_, "COMMIT"},
         {rollback_, "ROLLBACK"},
-        {insert_, "INSERT INTO objects(created, revision, key, revision_at, labels, owners, node, bytes, checksum) VALUES(?,?,?,?,?,?,?,?,?)"},
-        {update_, "UPDATE objects SET revision=?2, revision_at=?4, labels=?5, owners=?6, node=?7, bytes=?8, checksum=?9 "
-                  "WHERE created=?1 AND key=?3"},
+        {insert_,
+         "INSERT INTO objects(created, revision, key, revision_at, labels, owners, node, bytes, checksum) "
+         "VALUES(?,?,?,?,?,?,?,?,?)"},
+        {update_,
+         "UPDATE objects SET revision=?2, revision_at=?4, labels=?5, owners=?6, node=?7, bytes=?8, checksum=?9 "
+         "WHERE created=?1 AND key=?3"},
         {delete_, "DELETE FROM objects WHERE created=?"},
         {event_, "INSERT INTO events(revision, type, created) VALUES(?,?,?)"},
-        {keepState_, "INSERT INTO states SELECT ?1, created, revision, key, revision_at, labels, owners, node, bytes, checksum "
-                     "FROM objects WHERE created=?2 AND revision=?3"},
-        {lastState_, "INSERT INTO states(created, revision, key, revision_at, labels, owners, node, bytes, checksum, id) "
-                     "VALUES(?,?,?,?,?,?,?,?,?,?)"},
+        {keepState_,
+         "INSERT INTO states SELECT ?1, created, revision, key, revision_at, labels, owners, node, bytes, checksum "
+         "FROM objects WHERE created=?2 AND revision=?3"},
+        {lastState_,
+         "INSERT INTO states(created, revision, key, revision_at, labels, owners, node, bytes, checksum, id) "
+         "VALUES(?,?,?,?,?,?,?,?,?,?)"},
         {trimEvents_, "DELETE FROM events WHERE revision <= ?"},
         {trimStates_, "DELETE FROM states WHERE id <= ?"},
         {setMeta_, "UPDATE meta SET ceiling=?, floor=?, checksum=?"},
@@ -288,13 +305,15 @@ class SqliteLog final : public Log {
 
   Result<void> readObjects(std::vector<VersionPtr>& out) {
     Statement rows;
-    STOKER_CHECK(check("read", rows.prepare(db_.handle(),
-                                            "SELECT created, revision, key, revision_at, labels, owners, node, bytes, checksum FROM "
-                                            "objects ORDER BY created")));
+    STOKER_CHECK(check(
+        "read", rows.prepare(db_.handle(),
+                             "SELECT created, revision, key, revision_at, labels, owners, node, bytes, checksum FROM "
+                             "objects ORDER BY created")));
     int code;
     while ((code = rows.step()) == SQLITE_ROW) {
       VersionPtr version = readVersion(rows, 0);
-      if (!version) return damaged(fmt::format("the object created at revision {} is not as it was written", rows.integer(0)));
+      if (!version)
+        return damaged(fmt::format("the object created at revision {} is not as it was written", rows.integer(0)));
       out.push_back(std::move(version));
     }
     if (code != SQLITE_DONE) return error("read", code);
@@ -303,10 +322,12 @@ class SqliteLog final : public Log {
 
   Result<void> readHistory(Recovered& out) {
     Statement events, states;
-    STOKER_CHECK(check("read", events.prepare(db_.handle(), "SELECT revision, type, created FROM events ORDER BY revision")));
-    STOKER_CHECK(check("read", states.prepare(db_.handle(),
-                                              "SELECT id, created, revision, key, revision_at, labels, owners, node, bytes, checksum "
-                                              "FROM states ORDER BY id")));
+    STOKER_CHECK(
+        check("read", events.prepare(db_.handle(), "SELECT revision, type, created FROM events ORDER BY revision")));
+    STOKER_CHECK(check(
+        "read", states.prepare(db_.handle(),
+                               "SELECT id, created, revision, key, revision_at, labels, owners, node, bytes, checksum "
+                               "FROM states ORDER BY id")));
     auto state = [&](Revision id) -> VersionPtr {
       if (states.step() != SQLITE_ROW || static_cast<Revision>(states.integer(0)) != id) return nullptr;
       return readVersion(states, 1);
@@ -333,14 +354,15 @@ class SqliteLog final : public Log {
         before->second->object = event->previous;
         open.erase(before);
       }
-      note(event->revision, (event->previous ? historyCost(*event->previous) : 0) +
-                                (event->object ? historyCost(*event->object) : 0));
+      note(event->revision,
+           (event->previous ? historyCost(*event->previous) : 0) + (event->object ? historyCost(*event->object) : 0));
       if (event->type != Event::Type::Deleted) open.emplace(created, event);
       out.history.push_back(std::move(event));
     }
     if (code != SQLITE_DONE) return error("read", code);
     if (states.step() != SQLITE_DONE) return damaged("a state in its history belongs to no event");
-    size_t recent = std::count_if(out.objects.begin(), out.objects.end(), [&](const VersionPtr& v) { return v->revision > out.floor; });
+    size_t recent = std::count_if(out.objects.begin(), out.objects.end(),
+                                  [&](const VersionPtr& v) { return v->revision > out.floor; });
     if (recent != open.size()) return damaged("its history is incomplete");
     for (auto& [created, event] : open) {
       auto at = std::lower_bound(out.objects.begin(), out.objects.end(), created,
@@ -376,7 +398,8 @@ class SqliteLog final : public Log {
   int write(const Record& record) {
     const Version& version = *record.object;
     std::string owners = joinOwners(version.index.owners);
-    int code = one(event_.bind(1, version.revision).bind(2, static_cast<int>(record.type)).bind(3, version.createRevision));
+    int code =
+        one(event_.bind(1, version.revision).bind(2, static_cast<int>(record.type)).bind(3, version.createRevision));
     if (code == SQLITE_OK && record.type != Event::Type::Added)
       code = one(keepState_.bind(1, 2 * version.revision).bind(2, version.createRevision).bind(3, record.previous));
     if (code != SQLITE_OK) return code;
@@ -392,11 +415,14 @@ class SqliteLog final : public Log {
 
   /// An upper bound is enough: the state before is about as large as the one after.
   static size_t cost(const Record& record) {
-    return historyCost(*record.object) * (record.type == Event::Type::Deleted ? 2 : record.type == Event::Type::Modified ? 1 : 0);
+    return historyCost(*record.object) * (record.type == Event::Type::Deleted    ? 2
+                                          : record.type == Event::Type::Modified ? 1
+                                                                                 : 0);
   }
 
   void note(Revision revision, size_t bytes) {
-    if (chunks_.empty() || chunks_.back().count >= kTrimEvents || chunks_.back().bytes >= kTrimBytes) chunks_.push_back({});
+    if (chunks_.empty() || chunks_.back().count >= kTrimEvents || chunks_.back().bytes >= kTrimBytes)
+      chunks_.push_back({});
     Chunk& chunk = chunks_.back();
     chunk.last = revision;
     ++chunk.count;
@@ -431,10 +457,11 @@ class SqliteLog final : public Log {
   const SqliteOptions options_;
   std::unique_ptr<FileLock> lock_;
   Database db_;  // before the statements: they must go first
-  Statement begin_, commit_, rollback_, insert_, update_, delete_, event_, keepState_, lastState_, trimEvents_, trimStates_, setMeta_;
-  Revision ceiling_ = 0;   ///< no revision above it is given out before the file says so
-  Revision floor_ = 0;     ///< every later event is in the file
-  Revision last_ = 0;      ///< last revision written, or recovered
+  Statement begin_, commit_, rollback_, insert_, update_, delete_, event_, keepState_, lastState_, trimEvents_,
+      trimStates_, setMeta_;
+  Revision ceiling_ = 0;  ///< no revision above it is given out before the file says so
+  Revision floor_ = 0;    ///< every later event is in the file
+  Revision last_ = 0;     ///< last revision written, or recovered
   bool recovered_ = false;
   bool failed_ = false;  ///< some write failed, so revisions above `last_` were given out
   std::deque<Chunk> chunks_;

@@ -29,10 +29,11 @@ std::string describeStore(Store& store) {
   auto listing = store.list({});
   std::string out = std::to_string(listing->revision) + " " + std::to_string(store.oldestRevision()) + "\n";
   for (const VersionPtr& v : listing->items)
-    out += fmt::format("{} {} {} {} {} {} {} {}\n", v->key, v->revision, v->createRevision, v->revisionAt, v->bytes, v->index.labels,
-                       v->index.node, v->index.owners.empty() ? "" : v->index.owners[0]);
+    out += fmt::format("{} {} {} {} {} {} {} {}\n", v->key, v->revision, v->createRevision, v->revisionAt, v->bytes,
+                       v->index.labels, v->index.node, v->index.owners.empty() ? "" : v->index.owners[0]);
   (void)store.watch("", store.oldestRevision(), [&](const EventPtr& event) {
-    out += describe(*event) + " " + event->object->bytes + " " + (event->previous ? event->previous->bytes : "-") + "\n";
+    out +=
+        describe(*event) + " " + event->object->bytes + " " + (event->previous ? event->previous->bytes : "-") + "\n";
   });
   return out;
 }
@@ -43,10 +44,13 @@ TEST(SqliteLog, aFileHasOneOwner) {
   {
     auto first = openSqliteLog(options);
     ASSERT_TRUE(first.ok());
-    EXPECT_EQ(messageOf(options), fmt::format("{} is held by another instance (process {}); stop that one first, or use another data directory",
-                                              options.path, ::getpid()));
+    EXPECT_EQ(
+        messageOf(options),
+        fmt::format("{} is held by another instance (process {}); stop that one first, or use another data directory",
+                    options.path, ::getpid()));
     std::filesystem::create_symlink(options.path, dir.file("other.db"));
-    EXPECT_NE(messageOf({.path = dir.file("other.db")}).find("is held by another instance"), std::string::npos) << "by another name too";
+    EXPECT_NE(messageOf({.path = dir.file("other.db")}).find("is held by another instance"), std::string::npos)
+        << "by another name too";
   }
   EXPECT_EQ(messageOf(options), "") << "free again";
 }
@@ -58,7 +62,8 @@ TEST(SqliteLog, aFileHeldByAnotherProgramIsRefused) {
   sqlite3* other = nullptr;
   ASSERT_EQ(sqlite3_open(options.path.c_str(), &other), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
-  EXPECT_EQ(messageOf(options), options.path + " is held by another process; stop that one first, or use another data directory");
+  EXPECT_EQ(messageOf(options),
+            options.path + " is held by another process; stop that one first, or use another data directory");
   sqlite3_close(other);
   EXPECT_EQ(messageOf(options), "");
 }
@@ -76,7 +81,8 @@ TEST(SqliteLog, whatIsNotOursIsRefusedAndLeftAsItIs) {
   ASSERT_EQ(sqlite3_exec(db, "CREATE TABLE music(x)", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(db);
   std::string before = *readFile(foreign);
-  EXPECT_EQ(messageOf({.path = foreign}), foreign + " is an SQLite database of another program; it was left as it is, choose another path");
+  EXPECT_EQ(messageOf({.path = foreign}),
+            foreign + " is an SQLite database of another program; it was left as it is, choose another path");
   EXPECT_EQ(*readFile(foreign), before);
 
   std::string newer = dir.file("newer.db");
@@ -95,8 +101,8 @@ TEST(SqliteLog, whatIsNotOursIsRefusedAndLeftAsItIs) {
   EXPECT_NE(messageOf({.path = dir.file("missing/state.db")}).find("missing/state.db"), std::string::npos);
 }
 
-/// Flipped bits, zeroed pages and missing ends, all over a file: it is refused, named and left alone, or what was hit did not
-/// matter and everything is as before.
+/// Flipped bits, zeroed pages and missing ends, all over a file: it is refused, named and left alone, or what was hit
+/// did not matter and everything is as before.
 TEST(SqliteLog, aDamagedFileIsRefusedOrHarmless) {
   TempDir dir;
   std::string path = dir.file("state.db");
@@ -104,9 +110,14 @@ TEST(SqliteLog, aDamagedFileIsRefusedOrHarmless) {
   {
     auto store = Store::open(*openSqliteLog({.path = path, .historyEvents = 40}), {.synchronous = true});
     ASSERT_TRUE(store.ok());
-    for (int i = 0; i < 150; ++i) ASSERT_TRUE(commitNow(**store, transaction(put(fmt::format("pods/{}", i % 40), std::to_string(i)))).ok());
-    for (int i = 0; i < 40; i += 3) ASSERT_TRUE(commitNow(**store, transaction(remove(fmt::format("pods/{}", i)))).ok());
-    for (int i = 0; i < 300; ++i) ASSERT_TRUE(commitNow(**store, transaction(put(fmt::format("jobs/{}", i % 9), std::string(i % 2 ? 9000 : 10, '7')))).ok());
+    for (int i = 0; i < 150; ++i)
+      ASSERT_TRUE(commitNow(**store, transaction(put(fmt::format("pods/{}", i % 40), std::to_string(i)))).ok());
+    for (int i = 0; i < 40; i += 3)
+      ASSERT_TRUE(commitNow(**store, transaction(remove(fmt::format("pods/{}", i)))).ok());
+    for (int i = 0; i < 300; ++i)
+      ASSERT_TRUE(
+          commitNow(**store, transaction(put(fmt::format("jobs/{}", i % 9), std::string(i % 2 ? 9000 : 10, '7'))))
+              .ok());
   }
   {
     auto store = Store::open(*openSqliteLog({.path = path}), {.synchronous = true});
@@ -170,7 +181,8 @@ TEST(SqliteLog, aDamagedFileKeepsItsWriteAheadLog) {
   {
     auto store = Store::open(*openSqliteLog({.path = path}), {.synchronous = true});
     ASSERT_TRUE(store.ok());
-    for (int i = 0; i < 50; ++i) ASSERT_TRUE(commitNow(**store, transaction(put(fmt::format("pods/{}", i), std::string(500, '3')))).ok());
+    for (int i = 0; i < 50; ++i)
+      ASSERT_TRUE(commitNow(**store, transaction(put(fmt::format("pods/{}", i), std::string(500, '3')))).ok());
   }
   {
     auto store = Store::open(*openSqliteLog({.path = path}), {.synchronous = true});
@@ -192,10 +204,38 @@ TEST(SqliteLog, aDamagedFileKeepsItsWriteAheadLog) {
   EXPECT_TRUE(*readFile(copy + "-wal") == wal);
 }
 
+/// A batch that does not fit what is in the file changes nothing, and the next one works.
+TEST(SqliteLog, aBatchThatDoesNotFitIsUndone) {
+  TempDir dir;
+  auto log = *openSqliteLog({.path = dir.file("state.db")});
+  ASSERT_TRUE(log->recover().ok());
+  auto version = [](const char* key, Revision revision, Revision created) {
+    auto out = std::make_shared<Version>();
+    out->key = key;
+    out->revision = revision;
+    out->createRevision = created;
+    return out;
+  };
+  ASSERT_TRUE(log->append({{Event::Type::Added, version("a", 1, 1), 0}}).ok());
+  auto failed =
+      log->append({{Event::Type::Added, version("b", 2, 2), 0}, {Event::Type::Modified, version("a", 3, 1), 99}});
+  ASSERT_FALSE(failed.ok());
+  EXPECT_NE(failed.error().message.find(dir.file("state.db")), std::string::npos);
+  ASSERT_TRUE(log->append({{Event::Type::Modified, version("a", 4, 1), 1}}).ok());
+  log.reset();
+  log = *openSqliteLog({.path = dir.file("state.db")});
+  auto recovered = log->recover();
+  ASSERT_TRUE(recovered.ok());
+  ASSERT_EQ(recovered->objects.size(), 1u);
+  EXPECT_EQ(recovered->objects[0]->revision, 4u);
+  EXPECT_EQ(recovered->history.size(), 2u);
+}
+
 TEST(SqliteLog, trimmingKeepsTheFileSmall) {
   TempDir dir;
   std::string path = dir.file("state.db");
-  auto store = Store::open(*openSqliteLog({.path = path, .historyEvents = 100, .walPages = 50}), {.synchronous = true, .historyEvents = 100});
+  auto store = Store::open(*openSqliteLog({.path = path, .historyEvents = 100, .walPages = 50}),
+                           {.synchronous = true, .historyEvents = 100});
   ASSERT_TRUE(store.ok());
   auto fill = [&] {
     for (int i = 0; i < 150; ++i) {
@@ -211,8 +251,8 @@ TEST(SqliteLog, trimmingKeepsTheFileSmall) {
   EXPECT_LT((*store)->stats().diskBytes, size * 5 / 4) << "1,200 more states of 1 KB each would be 1.2 MB each time";
 }
 
-/// A process that commits from several threads and reports through a pipe is killed at random moments: what it reported is
-/// there, pairs written together are equal, and no revision is given out twice.
+/// A process that commits from several threads and reports through a pipe is killed at random moments: what it reported
+/// is there, pairs written together are equal, and no revision is given out twice.
 TEST(SqliteLog, killedAtAnyMoment) {
   TempDir dir;
   std::string path = dir.file("state.db");
@@ -239,7 +279,8 @@ TEST(SqliteLog, killedAtAnyMoment) {
       for (uint32_t t = 0; t < kThreads; ++t)
         threads.emplace_back([&, t] {
           for (uint32_t i = round * 1'000'000 + 1;; ++i) {
-            auto result = commitNow(**store, transaction(put(fmt::format("pairs/{}/a", t), std::to_string(i)), put(fmt::format("pairs/{}/b", t), std::to_string(i))));
+            auto result = commitNow(**store, transaction(put(fmt::format("pairs/{}/a", t), std::to_string(i)),
+                                                         put(fmt::format("pairs/{}/b", t), std::to_string(i))));
             if (!result.ok()) ::_exit(4);
             Report report{t, i, (*result)[1]->revision};
             if (::write(pipe[1], &report, sizeof report) != sizeof report) ::_exit(5);

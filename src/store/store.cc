@@ -22,7 +22,8 @@ namespace {
 
 Error expired(Revision wanted, Revision oldest) {
   return Error(Reason::Expired,
-               fmt::format("too old resource version: {} ({}); list again and go on from the revision of the list", wanted, oldest));
+               fmt::format("too old resource version: {} ({}); list again and go on from the revision of the list",
+                           wanted, oldest));
 }
 
 Error tooLarge(Revision wanted, Revision current) {
@@ -57,7 +58,8 @@ class StoreImpl final : public Store {
       objectBytes_ += recovered.objects[i]->bytes.size();
       if (i > 0 && recovered.objects[i - 1]->key == recovered.objects[i]->key)
         return Error(Reason::InternalError,
-                     fmt::format("the stored data is damaged: {} is there twice; restore it from a backup", recovered.objects[i]->key));
+                     fmt::format("the stored data is damaged: {} is there twice; restore it from a backup",
+                                 recovered.objects[i]->key));
     }
     tree_.build(std::move(recovered.objects));
     history_.restore(recovered.history, recovered.floor);
@@ -76,11 +78,14 @@ class StoreImpl final : public Store {
       size_t count = transaction.ops.size();
       if (pendingOps_ > 0 && pendingOps_ + count > options_.maxPendingOps) {
         Error error(Reason::TooManyRequests,
-                    fmt::format("{} writes wait for the disk, and no more than {} may; try again", pendingOps_, options_.maxPendingOps));
+                    fmt::format("{} writes wait for the disk, and no more than {} may; try again", pendingOps_,
+                                options_.maxPendingOps));
         error.retryAfterSeconds = 1;
         return error;
       }
-      STOKER_TRY(Accepted accepted, accept(transaction.ops, [&](std::string_view key) { return headOf(key); }, allocated_));
+      STOKER_TRY(Accepted accepted,
+                 accept(
+                     transaction.ops, [&](std::string_view key) { return headOf(key); }, allocated_));
       allocated_ += accepted.events.size();
       for (const EventPtr& event : accepted.events)
         head_.insert_or_assign(event->object->key,
@@ -173,7 +178,8 @@ class StoreImpl final : public Store {
 
   static Result<void> checkPrefix(std::string_view prefix) {
     if (prefix.empty() || prefix.ends_with('/')) return {};
-    return Error(Reason::BadRequest, fmt::format("watch prefix \"{}\" does not end with '/'; watch its folder and filter", prefix));
+    return Error(Reason::BadRequest,
+                 fmt::format("watch prefix \"{}\" does not end with '/'; watch its folder and filter", prefix));
   }
 
   VersionPtr headOf(std::string_view key) const {
@@ -312,9 +318,11 @@ class StoreImpl final : public Store {
       if (lastError_ != cause.message) log::error("store", "writes fail: {}", cause.message);
       lastError_ = cause.message;
     }
-    Error error(Reason::ServiceUnavailable,
-                fmt::format("the write was not saved: {}; reads go on, and writes are retried automatically with the next request",
-                            cause.message));
+    Error error(
+        Reason::ServiceUnavailable,
+        fmt::format(
+            "the write was not saved: {}; reads go on, and writes are retried automatically with the next request",
+            cause.message));
     error.retryAfterSeconds = 1;
     for (Pending& pending : batch)
       if (pending.done) pending.done(error);
@@ -327,7 +335,7 @@ class StoreImpl final : public Store {
   mutable std::mutex mutex_;  ///< guards all below but the atomic; never held over I/O or a callback
   mutable VersionTree tree_;  ///< published; mutable because a slice marks the blocks it shares
   History history_;
-  Revision published_ = 0;  ///< of tree_ and history_
+  Revision published_ = 0;                                                   ///< of tree_ and history_
   std::unordered_map<std::string, Head, StringHash, std::equal_to<>> head_;  ///< accepted, not durable, over tree_
   Revision allocated_ = 0;
   std::deque<Pending> queue_;

@@ -1,15 +1,18 @@
 // store.h
 //
 // Versioned objects: the one place where state lives. Keys are paths ("pods/default/web-0"), values are immutable bytes
-// that clients receive as they are. One global revision orders every change and never goes back, not after a crash either.
+// that clients receive as they are. One global revision orders every change and never goes back, not after a crash
+// either.
 //
 //   commit()  checks guards against the head, gives revisions, and hands the batch to the commit thread, which makes it
-//             durable (group commit: one fsync for all that waited), publishes it to readers and watchers, then calls back.
+//             durable (group commit: one fsync for all that waited), publishes it to readers and watchers, then calls
+//             back.
 //   get/list  see what is published (durable); Read::Head also sees what was accepted but is not durable yet, which is
 //             what a read-modify-write must be based on.
 //   watch()   delivers published events in revision order from a bounded history; an older start is Expired.
 //
-// The store knows nothing of JSON or kinds: the caller says where in the bytes the revision digits go and gives the index.
+// The store knows nothing of JSON or kinds: the caller says where in the bytes the revision digits go and gives the
+// index.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +49,8 @@ struct Version {
 };
 using VersionPtr = std::shared_ptr<const Version>;
 
-/// Room for one consumer-side encoding per use, filled once, shared by all watchers of an event (an event is encoded once).
+/// Room for one consumer-side encoding per use, filled once, shared by all watchers of an event (an event is encoded
+/// once).
 class EncodingSlots;
 
 struct Event {
@@ -76,9 +80,9 @@ struct Op {
   enum class Kind { Put, Delete, Check } kind = Kind::Put;
   std::string key;
   Revision expect = kAny;
-  /// Put: the new state. Delete: the last state as watchers shall see it (empty: the state before with its index, unchanged
-  /// but for its revision, at the same place; `revisionAt` and `index` are not read then). The decimal revision is inserted
-  /// at `revisionAt`.
+  /// Put: the new state. Delete: the last state as watchers shall see it (empty: the state before with its index,
+  /// unchanged but for its revision, at the same place; `revisionAt` and `index` are not read then). The decimal
+  /// revision is inserted at `revisionAt`.
   std::string bytes;
   size_t revisionAt = 0;
   Index index;
@@ -134,11 +138,11 @@ class Log {
 /// check, with a message that names the file; such a file is never changed.
 struct SqliteOptions {
   std::string path;
-  std::string vfs;  ///< an SQLite VFS by name; empty = default (tests inject faults here)
-  size_t historyEvents = 50'000;       ///< events kept in the file, give or take a few hundred
-  size_t historyBytes = 256u << 20;    ///< and the states they hold
-  /// The write-ahead log is folded into the file when it has this many pages of 4 KiB: 16 MiB, read again in about 20 ms
-  /// after a crash, and rare enough that the pause does not show in commit latency.
+  std::string vfs;                   ///< an SQLite VFS by name; empty = default (tests inject faults here)
+  size_t historyEvents = 50'000;     ///< events kept in the file, give or take a few hundred
+  size_t historyBytes = 256u << 20;  ///< and the states they hold
+  /// The write-ahead log is folded into the file when it has this many pages of 4 KiB: 16 MiB, read again in about 20
+  /// ms after a crash, and rare enough that the pause does not show in commit latency.
   int walPages = 4096;
 };
 Result<std::unique_ptr<Log>> openSqliteLog(const SqliteOptions& options);
@@ -159,8 +163,8 @@ struct Options {
 };
 
 using WatchId = uint64_t;
-/// Called in revision order, never concurrently for one watch, on the commit thread (or inside watch() for the history).
-/// Must not block and must not call back into the store's commit() or watch().
+/// Called in revision order, never concurrently for one watch, on the commit thread (or inside watch() for the
+/// history). Must not block and must not call back into the store's commit() or watch().
 using WatchCallback = std::function<void(const EventPtr&)>;
 
 class Store {
@@ -169,10 +173,10 @@ class Store {
   static Result<std::unique_ptr<Store>> open(std::shared_ptr<Log> log, Options options = {});
   virtual ~Store() = default;
 
-  /// Checks every guard against the head. Ok: accepted, `done` follows when durable or failed. Error: nothing happened and
-  /// `done` is never called; reason AlreadyExists (expected absent), NotFound (expected present, or a Delete of nothing) or
-  /// Conflict (another revision), with Error.name = the key. A write failure (disk full, I/O error) fails everything accepted
-  /// and not durable yet with ServiceUnavailable; reads go on, and the next commit tries again.
+  /// Checks every guard against the head. Ok: accepted, `done` follows when durable or failed. Error: nothing happened
+  /// and `done` is never called; reason AlreadyExists (expected absent), NotFound (expected present, or a Delete of
+  /// nothing) or Conflict (another revision), with Error.name = the key. A write failure (disk full, I/O error) fails
+  /// everything accepted and not durable yet with ServiceUnavailable; reads go on, and the next commit tries again.
   virtual Result<void> commit(Transaction transaction, Done done) = 0;
 
   /// Null when absent.
@@ -184,14 +188,15 @@ class Store {
   /// Oldest revision a watch may start from.
   virtual Revision oldestRevision() const = 0;
 
-  /// Events with revision > `from` for keys starting with `prefix` (which ends at a '/' boundary or is empty). History is
-  /// delivered before watch() returns. Expired when `from` is older than the history.
+  /// Events with revision > `from` for keys starting with `prefix` (which ends at a '/' boundary or is empty). History
+  /// is delivered before watch() returns. Expired when `from` is older than the history.
   virtual Result<WatchId> watch(std::string_view prefix, Revision from, WatchCallback callback) = 0;
-  /// A snapshot and a watch with nothing lost between: calls `initial` with the listing, then behaves as watch(). `initial`
-  /// runs inside listAndWatch.
+  /// A snapshot and a watch with nothing lost between: calls `initial` with the listing, then behaves as watch().
+  /// `initial` runs inside listAndWatch.
   virtual Result<WatchId> listAndWatch(const ListOptions& options, const std::function<void(const Listing&)>& initial,
                                        WatchCallback callback) = 0;
-  /// After it returns the callback is not running and will not be called again (unless called from the callback itself).
+  /// After it returns the callback is not running and will not be called again (unless called from the callback
+  /// itself).
   virtual void unwatch(WatchId id) = 0;
 
   struct Stats {

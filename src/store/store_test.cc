@@ -99,7 +99,9 @@ TEST_P(StoreTest, versionsCarryTheirRevisionAndIndex) {
   EXPECT_EQ(version->bytes, bytesOf("8", modified));
   EXPECT_EQ(version->revision, modified);
   EXPECT_EQ(version->createRevision, created);
-  EXPECT_EQ(version->index.labels, std::string("app\0" "8\0", 6));
+  EXPECT_EQ(version->index.labels, std::string("app\0"
+                                               "8\0",
+                                               6));
   EXPECT_EQ(version->index.owners, std::vector<std::string>{"owner-8"});
   EXPECT_EQ(version->index.node, "node-8");
   commit(remove("pods/a"));
@@ -127,8 +129,9 @@ TEST_P(StoreTest, aTransactionIsAllOrNothingAndSeesItsOwnOperations) {
   ASSERT_TRUE(store_->watch("", 0, seen.callback()).ok());
   EXPECT_EQ(refused(put("pods/a", "1"), put("pods/b", "1"), remove("pods/x")), "NotFound pods/x");
   EXPECT_EQ(list({}), "");
-  auto result = commitNow(*store_, transaction(put("pods/a", "1", kAbsent), check("pods/q", kAbsent), put("pods/a", "2"), remove("pods/a"),
-                                               put("pods/a", "3", kAbsent), put("pods/b", "1")));
+  auto result =
+      commitNow(*store_, transaction(put("pods/a", "1", kAbsent), check("pods/q", kAbsent), put("pods/a", "2"),
+                                     remove("pods/a"), put("pods/a", "3", kAbsent), put("pods/b", "1")));
   ASSERT_TRUE(result.ok());
   EXPECT_EQ((*result)[1], nullptr);
   EXPECT_EQ((*result)[2]->createRevision, 1u);
@@ -140,7 +143,8 @@ TEST_P(StoreTest, aTransactionIsAllOrNothingAndSeesItsOwnOperations) {
 }
 
 TEST_P(StoreTest, listsByPrefixAndPage) {
-  for (const char* key : {"pods/b/1", "pods/a/1", "pods/a/2", "pods", "podsx/1", "pods/a/3", "nodes/1"}) commit(put(key, "1"));
+  for (const char* key : {"pods/b/1", "pods/a/1", "pods/a/2", "pods", "podsx/1", "pods/a/3", "nodes/1"})
+    commit(put(key, "1"));
   EXPECT_EQ(list({.prefix = "pods/"}), "pods/a/1@2 pods/a/2@3 pods/a/3@6 pods/b/1@1");
   EXPECT_EQ(list({.prefix = "pods/a/"}), "pods/a/1@2 pods/a/2@3 pods/a/3@6");
   EXPECT_EQ(list({.prefix = "pods/", .limit = 2}), "pods/a/1@2 pods/a/2@3 +2");
@@ -153,13 +157,13 @@ TEST_P(StoreTest, listsByPrefixAndPage) {
 }
 
 TEST_P(StoreTest, listsAsOfAnOldRevision) {
-  commit(put("pods/a", "1"));                         // 1
-  commit(put("pods/b", "1"));                         // 2
-  commit(put("pods/c", "1"));                         // 3
-  commit(put("pods/b", "2"));                         // 4
-  commit(remove("pods/c"));                           // 5
-  commit(put("pods/aa", "1"), remove("pods/a"));      // 6 7
-  commit(put("pods/c", "2"));                         // 8
+  commit(put("pods/a", "1"));                     // 1
+  commit(put("pods/b", "1"));                     // 2
+  commit(put("pods/c", "1"));                     // 3
+  commit(put("pods/b", "2"));                     // 4
+  commit(remove("pods/c"));                       // 5
+  commit(put("pods/aa", "1"), remove("pods/a"));  // 6 7
+  commit(put("pods/c", "2"));                     // 8
   const std::pair<Revision, std::string> then[] = {
       {1, "pods/a@1"},
       {2, "pods/a@1 pods/b@2"},
@@ -171,7 +175,8 @@ TEST_P(StoreTest, listsAsOfAnOldRevision) {
       {8, "pods/aa@6 pods/b@4 pods/c@8"},
   };
   for (int round = 0; round < 2; ++round) {
-    for (const auto& [revision, expected] : then) EXPECT_EQ(list({.prefix = "pods/", .revision = revision}), expected) << revision;
+    for (const auto& [revision, expected] : then)
+      EXPECT_EQ(list({.prefix = "pods/", .revision = revision}), expected) << revision;
     EXPECT_EQ(list({.prefix = "pods/", .limit = 2, .revision = 3}), "pods/a@1 pods/b@2 +1");
     EXPECT_EQ(list({.prefix = "pods/", .startAfter = "pods/b", .revision = 3}), "pods/c@3");
     EXPECT_EQ(list({.revision = 9}), "Timeout") << "a revision of the future";
@@ -180,18 +185,20 @@ TEST_P(StoreTest, listsAsOfAnOldRevision) {
 }
 
 TEST_P(StoreTest, watchesResumeAlsoAfterARestart) {
-  commit(put("pods/a/1", "1"));                        // 1
-  commit(put("nodes/n", "1"), put("pods/b/1", "1"));   // 2 3
-  commit(put("pods/a/1", "2"));                        // 4
-  commit(remove("pods/a/1"));                          // 5
+  commit(put("pods/a/1", "1"));                       // 1
+  commit(put("nodes/n", "1"), put("pods/b/1", "1"));  // 2 3
+  commit(put("pods/a/1", "2"));                       // 4
+  commit(remove("pods/a/1"));                         // 5
   for (int round = 0; round < 2; ++round) {
     struct Case {
       const char* prefix;
       Revision from;
       const char* expected;
     };
-    for (const Case& c : {Case{"", 0, "+pods/a/1@1 +nodes/n@2 +pods/b/1@3 ~pods/a/1@4 -pods/a/1@5"}, Case{"pods/", 1, "+pods/b/1@3 ~pods/a/1@4 -pods/a/1@5"},
-                          Case{"pods/a/", 0, "+pods/a/1@1 ~pods/a/1@4 -pods/a/1@5"}, Case{"pods/a/", 5, ""}, Case{"jobs/", 0, ""}}) {
+    for (const Case& c :
+         {Case{"", 0, "+pods/a/1@1 +nodes/n@2 +pods/b/1@3 ~pods/a/1@4 -pods/a/1@5"},
+          Case{"pods/", 1, "+pods/b/1@3 ~pods/a/1@4 -pods/a/1@5"},
+          Case{"pods/a/", 0, "+pods/a/1@1 ~pods/a/1@4 -pods/a/1@5"}, Case{"pods/a/", 5, ""}, Case{"jobs/", 0, ""}}) {
       Collector seen;
       auto id = store_->watch(c.prefix, c.from, seen.callback());
       ASSERT_TRUE(id.ok());
@@ -252,14 +259,16 @@ TEST_P(StoreTest, listAndWatchLosesNothing) {
   commit(put("pods/a", "1"), put("nodes/a", "1"));
   Collector seen;
   std::string initial;
-  auto id = store_->listAndWatch({.prefix = "pods/"}, [&](const Listing& l) { initial = keysOf(l) + " at " + std::to_string(l.revision); },
-                                 seen.callback());
+  auto id = store_->listAndWatch(
+      {.prefix = "pods/"}, [&](const Listing& l) { initial = keysOf(l) + " at " + std::to_string(l.revision); },
+      seen.callback());
   ASSERT_TRUE(id.ok());
   EXPECT_EQ(initial, "pods/a@1 at 2");
   commit(put("pods/b", "1"));
   EXPECT_EQ(seen.text(), "+pods/b@3");
   Collector old;
-  auto past = store_->listAndWatch({.prefix = "pods/", .revision = 1}, [&](const Listing& l) { initial = keysOf(l); }, old.callback());
+  auto past = store_->listAndWatch(
+      {.prefix = "pods/", .revision = 1}, [&](const Listing& l) { initial = keysOf(l); }, old.callback());
   ASSERT_TRUE(past.ok());
   EXPECT_EQ(initial, "pods/a@1");
   EXPECT_EQ(old.text(), "+pods/b@3");

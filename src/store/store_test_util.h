@@ -119,7 +119,8 @@ class Collector {
 
 inline std::string keysOf(const Listing& listing) {
   std::string out;
-  for (const VersionPtr& item : listing.items) out += (out.empty() ? "" : " ") + item->key + "@" + std::to_string(item->revision);
+  for (const VersionPtr& item : listing.items)
+    out += (out.empty() ? "" : " ") + item->key + "@" + std::to_string(item->revision);
   return out;
 }
 

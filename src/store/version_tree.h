@@ -1,9 +1,9 @@
 // version_tree.h
 //
 // The published state: versions in key order. A key is kept once, inside its version; an entry costs one pointer. The
-// entries lie in blocks of at most kBlockEntries, so that a lookup is two binary searches, a count of a range needs no walk,
-// and a long listing is taken under the lock as a handful of block pointers and read afterwards (a block that somebody may
-// be reading is copied before it is changed). Not thread-safe by itself: the store's mutex guards it.
+// entries lie in blocks of at most kBlockEntries, so that a lookup is two binary searches, a count of a range needs no
+// walk, and a long listing is taken under the lock as a handful of block pointers and read afterwards (a block that
+// somebody may be reading is copied before it is changed). Not thread-safe by itself: the store's mutex guards it.
 #pragma once
 
 #include <memory>
@@ -47,7 +47,8 @@ class VersionTree {
 
  private:
   static constexpr size_t kBlockEntries = 256;  // copying one costs about 3 us; 100,000 objects make about 500 blocks
-  static constexpr size_t kCopied = 128;        // a range this short is copied at once: cheaper than the copy its block would need
+  static constexpr size_t kCopied =
+      128;  // a range this short is copied at once: cheaper than the copy its block would need
 
   struct Block {
     std::shared_ptr<std::vector<VersionPtr>> entries;

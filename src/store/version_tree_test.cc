@@ -60,7 +60,8 @@ TEST(VersionTree, behavesAsAnOrderedMap) {
         taken.emplace_back(range.slice, std::move(expected));
       }
     }
-    for (const auto& [slice, expected] : taken) EXPECT_EQ(slice.items(), expected) << "a slice changed after it was taken";
+    for (const auto& [slice, expected] : taken)
+      EXPECT_EQ(slice.items(), expected) << "a slice changed after it was taken";
   }
 }
 

@@ -1,10 +1,12 @@
 // watch_hub.h
 //
-// Who watches what. Watches are kept by their prefix; an event is looked up once for every '/' boundary of its key, so a
-// dispatch costs O(depth of the key) however many watches there are, plus one call for each that matches. Thread-safe.
+// Who watches what. Watches are kept by their prefix; an event is looked up once for every '/' boundary of its key, so
+// a dispatch costs O(depth of the key) however many watches there are, plus one call for each that matches.
+// Thread-safe.
 //
-// A new watch first catches up: the thread that made it delivers the past while the commit thread leaves newer events in the
-// watch's backlog; once the backlog is empty the watch is live. Nobody waits for anybody else's callback but unwatch().
+// A new watch first catches up: the thread that made it delivers the past while the commit thread leaves newer events
+// in the watch's backlog; once the backlog is empty the watch is live. Nobody waits for anybody else's callback but
+// unwatch().
 #pragma once
 
 #include <memory>
