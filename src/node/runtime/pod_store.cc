@@ -56,6 +56,14 @@ void endLeftover(const JournalRun& run) {
   close(fd);
 }
 
+void makeReadable(const std::filesystem::path& path) {
+  std::error_code ignored;
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all, std::filesystem::perm_options::add, ignored);
+  for (std::filesystem::directory_iterator entry(path, ignored), end; entry != end; entry.increment(ignored)) {
+    if (entry->is_directory(ignored) && !entry->is_symlink(ignored)) makeReadable(entry->path());
+  }
+}
+
 }  // namespace
 
 std::string currentBootId() {
@@ -188,6 +196,11 @@ SettledPod settlePod(const std::string& podDirectory) {
 void removeDirectoryTree(const std::string& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);  // never follows links; nothing is mounted below once the supervisor is gone
+  if (error) {
+    // overlayfs leaves directories of mode 0, which stop everyone but root.
+    makeReadable(path);
+    std::filesystem::remove_all(path, error);
+  }
   if (error) log::warn("node", "cannot remove {}: {}", path, error.message());
 }
 

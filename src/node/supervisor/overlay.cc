@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <cerrno>
 #include <cstring>
 #include <sstream>
@@ -111,7 +112,6 @@ Problem mountLayers(const OverlayPlan& plan, const std::string& lower, const std
                            (plan.userNamespace ? ",userxattr" : "");
   // "volatile": the layer goes with its container, so nobody needs its fsyncs to reach the disk.
   if (mount("overlay", target.c_str(), "overlay", flags, (base + ",volatile").c_str()) == 0) return {};
-  if (mount("overlay", target.c_str(), "overlay", flags, base.c_str()) == 0) return {};
   return systemProblem("cannot mount an overlay over " + lower);
 }
 
@@ -165,6 +165,41 @@ Problem mountOverlay(const OverlayPlan& plan) {
   if (mount("tmpfs", inMemory.layers.c_str(), "tmpfs", 0, "mode=700") != 0) return problem;
   if (mountOverlay(inMemory)) return problem;
   return {};
+}
+
+Problem mountPieces(const OverlayPlan& plan) {
+  if (mount("root", plan.target.c_str(), "tmpfs", MS_NODEV, "mode=755") != 0) return systemProblem("cannot mount " + plan.target);
+  DIR* handle = opendir(plan.lower.c_str());
+  if (handle == nullptr) return systemProblem("cannot read " + plan.lower);
+  int number = 0;
+  Problem problem;
+  while (const dirent* entry = readdir(handle)) {
+    const std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    const std::string lower = plan.lower + name;
+    const std::string target = plan.target + "/" + name;
+    struct stat info {};
+    if (lstat(lower.c_str(), &info) != 0) continue;
+    if (S_ISLNK(info.st_mode)) {
+      char link[PATH_MAX] = {};
+      if (readlink(lower.c_str(), link, sizeof link - 1) > 0) static_cast<void>(!symlink(link, target.c_str()));
+      continue;
+    }
+    if (!S_ISDIR(info.st_mode)) continue;
+    mkdir(target.c_str(), 0755);
+    const bool fresh = name == "tmp" || name == "run";
+    if (fresh) chmod(target.c_str(), name == "tmp" ? 01777 : 0755);
+    if (fresh || name == "proc" || name == "sys" || name == "dev") continue;
+    const std::string upper = plan.layers + "/upper-" + std::to_string(++number);
+    const std::string work = plan.layers + "/work-" + std::to_string(number);
+    if (!makeDirs(upper) || !makeDirs(work, 0700)) problem = systemProblem("cannot create " + upper);
+    chmod(upper.c_str(), info.st_mode & 07777);
+    const std::string cover = plan.cover + "/" + name;
+    // A piece with something mounted in it, or that this user may not read, stays an empty directory.
+    static_cast<void>(mountLayers(plan, lower, upper, work, target, access(cover.c_str(), F_OK) == 0 ? cover : ""));
+  }
+  closedir(handle);
+  return problem;
 }
 
 Problem mountOverlaysBelow(const OverlayPlan& plan) {

@@ -37,6 +37,9 @@ struct OverlayPlan {
 };
 
 Problem mountOverlay(const OverlayPlan& plan);
+/// For the host's root in a user namespace, where the kernel refuses an overlay over anything that has mounts below: a root in
+/// memory with an overlay over each directory of `lower`.
+Problem mountPieces(const OverlayPlan& plan);
 /// File systems mounted below the lower directory: an overlay each, at the same place below the target.
 Problem mountOverlaysBelow(const OverlayPlan& plan);
 

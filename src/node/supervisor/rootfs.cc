@@ -206,7 +206,7 @@ Problem prepareCover(const RootFs& root, const std::string& cover, std::vector<s
     plan.lower = "/";
     plan.masked = masked;
     // The host's sockets (container engines, D-Bus, databases) live in /run.
-    plan.fresh = {"/tmp", "/var/tmp", "/run"};
+    if (!userNamespace) plan.fresh = {"/tmp", "/var/tmp", "/run"};  // mountPieces starts them empty
   } else {
     plan.lower = root.directory;
     struct stat info {};
@@ -230,8 +230,9 @@ Problem enterRoot(const RootPlan& plan, const ContainerSpec& spec) {
   overlay.masked = plan.masked;
   overlay.userNamespace = plan.userNamespace;
   overlay.devices = spec.privileged;
-  if (Problem p = mountOverlay(overlay)) return p;
-  if (host) {
+  const bool pieces = host && plan.userNamespace;
+  if (Problem p = pieces ? mountPieces(overlay) : mountOverlay(overlay)) return p;
+  if (host && !pieces) {
     if (Problem p = mountOverlaysBelow(overlay)) return p;
   }
   if (Problem p = mountKernelFiles(root, plan, spec)) return p;

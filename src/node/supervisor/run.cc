@@ -52,6 +52,7 @@ void Run::closeAll() {
 }
 
 Problem Run::launch(const SupervisorSpec& pod, const PodCgroups& cgroups) {
+  if (spec_.logPath.empty() || spec_.logPath[0] != '/') return {"log path \"" + spec_.logPath + "\" must be absolute"};
   if (!makeDirs(directory_, 0700)) return systemProblem("cannot create " + directory_);
   if (!makeDirs(parentOf(spec_.logPath))) return systemProblem("cannot create " + parentOf(spec_.logPath));
   if (!log_.open()) return {log_.error()};
