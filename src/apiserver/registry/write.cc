@@ -525,13 +525,13 @@ void Registry::runSequence(std::shared_ptr<Batch> batch) {
   for (;;) {
     std::vector<Prepared> prepared;
     std::map<std::string, int, std::less<>> keys;
-    bool stop = false;
     size_t end = batch->next;
     for (; end < batch->requests.size(); ++end) {
       auto one = prepare(batch->caller, batch->requests[end]);
       if (!one.ok()) {
+        // It may need what stands before it in the sequence (an object in a namespace just made): commit that first.
+        if (!prepared.empty()) break;
         batch->results[end] = std::move(one.error());
-        stop = true;
         break;
       }
       if (!keys.emplace(one->key, 0).second) break;  // the same object again: in the next transaction
@@ -543,7 +543,7 @@ void Registry::runSequence(std::shared_ptr<Batch> batch) {
     enum class Outcome { Again, Over };
     auto outcome = std::make_shared<std::atomic<Outcome>>(Outcome::Over);
     auto state = std::make_shared<std::atomic<int>>(0);  // 0: still in commitPrepared, 1: left it, 2: answered inside
-    commitPrepared(std::move(prepared), [this, batch, end, stop, state, outcome](Result<std::vector<Written>> written) {
+    commitPrepared(std::move(prepared), [this, batch, end, state, outcome](Result<std::vector<Written>> written) {
       bool guard = !written.ok() && (written.error().reason == Reason::Conflict || written.error().reason == Reason::AlreadyExists ||
                                      written.error().reason == Reason::NotFound);
       if (guard && ++batch->tries < kMaxTries) {
@@ -555,7 +555,7 @@ void Registry::runSequence(std::shared_ptr<Batch> batch) {
         for (size_t i = batch->next; i < end; ++i) batch->results[i] = std::move((*written)[i - batch->next]);
         batch->next = end;
         batch->tries = 0;
-        *outcome = stop || end == batch->requests.size() ? Outcome::Over : Outcome::Again;
+        *outcome = end == batch->requests.size() ? Outcome::Over : Outcome::Again;
       }
       int expected = 0;
       if (state->compare_exchange_strong(expected, 2)) return;  // the loop below goes on
