@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 
 #include "base/strings.h"
 #include "kube/field_error.h"
@@ -22,10 +23,17 @@ class CrdSet final : public SchemaSet {
  public:
   const Schema* message(std::string_view name) const override { return builtinSchemas()->message(name); }
   Schema* make() { return &nodes_.emplace_back(); }
+  /// Compiled once for each text: a CRD that embeds a pod template states the pattern of quantities a hundred times.
+  std::shared_ptr<const Pattern> pattern(const std::string& text) {
+    auto& slot = patterns_[text];
+    if (!slot) slot = std::make_shared<Pattern>(text);
+    return slot;
+  }
   json::Arena arena;
 
  private:
   std::deque<Schema> nodes_;
+  std::map<std::string, std::shared_ptr<const Pattern>> patterns_;
 };
 
 /// Where in a schema a node stands; it decides what is allowed (apiextensions structural schema rules).
@@ -42,7 +50,6 @@ class Converter {
       return schema;
     }
     schema->openapi = node;
-    schema->description = node["description"].str();
     check(node, path, place);
     shape(*schema, node, path, place);
     validations(*schema, node, path);
@@ -141,7 +148,6 @@ class Converter {
       // The object's own metadata is ObjectMeta whatever the schema says about it.
       if (place == Place::Root && member.key == "metadata") continue;
       Field field{.name = std::string(member.key), .schema = convert(member.value, childAt, place == Place::Logic ? Place::Logic : Place::Property)};
-      field.description = field.schema->description;
       field.defaultValue = member.value["default"];
       schema.fields.push_back(std::move(field));
     }
@@ -179,8 +185,8 @@ class Converter {
     schema.maxProperties = whole(node["maxProperties"]);
     schema.pattern = node["pattern"].str();
     if (!schema.pattern.empty()) {
-      auto compiled = std::make_shared<Pattern>(schema.pattern);
-      if (compiled->re.ok()) schema.compiled = std::move(compiled);
+      auto compiled = set_.pattern(schema.pattern);
+      if (compiled->re.ok()) schema.compiled = compiled;
       else causes.push_back(invalid(childPath(path, "pattern"), quote(schema.pattern), "must be a valid regular expression, but isn't: " + compiled->re.error()));
     }
     bool outer = inIntOrString_;

@@ -31,7 +31,6 @@ struct Field {
   bool patchRetainKeys = false;  ///< patchStrategy retainKeys
   std::string mergeKey;
   json::Value defaultValue;  ///< null = no default; lives as long as the schema
-  std::string description;   ///< custom kinds only; those of built-ins are read when OpenAPI is published
   // What Go's types say and the .proto files do not (built-ins only).
   bool pointer = false;  ///< a scalar behind a pointer: its zero value is a value ("replicas: 0"), not an absence
   bool always = false;   ///< encoded even when zero (no omitempty)
@@ -83,8 +82,7 @@ struct Schema {
   /// Names of members that `validate` wants. For built-ins a hand-kept subset of Field::required, which is what OpenAPI
   /// states: the real server accepts a built-in object without many a "required" status field.
   std::vector<std::string> required;
-  json::Value openapi;  ///< CRD nodes: the schema as it was written, for publishing
-  std::string description;
+  json::Value openapi;  ///< CRD nodes: the schema as it was written, descriptions and all, for publishing
 
   /// The field of that JSON name, inlined ones included; null when there is none. Case-sensitive.
   const Field* field(std::string_view fieldName) const;
