@@ -88,11 +88,13 @@ Plan planOf(const Decisions& decisions, const Queues& queues, Time now) {
   plan.mode = client::Mode::Each;
   size_t placed = 0, told = 0;
   for (const GangDecision& decision : decisions.gangs)
-    if (decision.placedNow > 0 && placed++ < kMaxPlacedPerPass) writeGang(plan, queues.gangs[decision.item], decision);
+    if (decision.frees && placed++ < kMaxPlacedPerPass) writeGang(plan, queues.gangs[decision.item], decision);
+  for (const GangDecision& decision : decisions.gangs)
+    if (decision.placedNow > 0 && !decision.frees && placed++ < kMaxPlacedPerPass) writeGang(plan, queues.gangs[decision.item], decision);
   for (const PodDecision& decision : decisions.pods)
     if (!decision.node.empty() && placed++ < kMaxPlacedPerPass) bind(plan, *queues.pods[decision.item].pod, decision);
   for (const GangDecision& decision : decisions.gangs)
-    if (decision.placedNow == 0 && told++ < kMaxVerdictsPerPass) writeGang(plan, queues.gangs[decision.item], decision);
+    if (decision.placedNow == 0 && !decision.frees && told++ < kMaxVerdictsPerPass) writeGang(plan, queues.gangs[decision.item], decision);
   for (const PodDecision& decision : decisions.pods)
     if (decision.node.empty() && told++ < kMaxVerdictsPerPass) tellPod(plan, *queues.pods[decision.item].pod, decision, now);
   return plan;

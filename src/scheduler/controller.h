@@ -28,7 +28,7 @@ class SchedulerController final : public client::Controller {
   Options options_;
 };
 
-/// The writes that carry out `decisions`, placements first, each guarded by what it was decided from; independent of each
+/// The writes that carry out `decisions`: what frees places, placements, verdicts; each guarded by what it was decided from; independent of each
 /// other (Mode::Each). At most kMaxPlacedPerPass placements and kMaxVerdictsPerPass verdicts: the rest is decided again in the
 /// next pass, which these writes bring about.
 client::Plan planOf(const Decisions& decisions, const Queues& queues, Time now);

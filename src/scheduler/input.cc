@@ -31,6 +31,9 @@ class Reader {
     for (const auto& [key, entry] : nodes_.all()) input_.snapshot->addNode(share(entry));
     for (const auto& [key, entry] : gangs_.all()) readGang(entry);
     for (const auto& [key, entry] : pods_.all()) readPod(entry);
+    // Who waits may have what succeeded pods gave back, once that is on record; nobody waits, nothing to write.
+    if (!input_.queues.order.empty())
+      for (GangItem& item : releases_) input_.queues.add(std::move(item));
     if (!input_.queues.order.empty()) hold();
     input_.queues.sort();
     return std::move(input_);
@@ -62,19 +65,20 @@ class Reader {
       if (gang.status.phase != "Finished") input_.queues.add(std::move(item));
       return;
     }
-    if (gang.spec.suspended) {
-      bool told = gang.status.phase == "Pending" && gang.status.verdict.reason == "Suspended" && gang.status.placement.empty();
-      if (!told) input_.queues.add(std::move(item));
-      return;
-    }
     std::vector<std::vector<const GangPlacement*>> kept(gang.spec.roles.size());
     std::vector<DemandId> roleDemands;
     for (size_t role = 0; role < gang.spec.roles.size(); ++role) {
       kept[role].resize(static_cast<size_t>(std::max(gang.spec.roles[role].count, 0)));
       roleDemands.push_back(demands().of(gang.spec.roles[role]));
     }
-    for (const GangPlacement& place : gang.status.placement) keepOrDrop(gang, place, roleDemands, kept, item);
+    size_t succeeded = 0;
+    for (const GangPlacement& place : gang.status.placement) keepOrDrop(gang, place, roleDemands, kept, item, succeeded);
     if (gang.metadata.deleting()) return;  // keeps what it has until it is gone, gets nothing more
+    if (gang.spec.suspended) {
+      bool told = gang.status.phase == "Pending" && gang.status.verdict.reason == "Suspended" && gang.status.placement.empty();
+      if (!told) input_.queues.add(std::move(item));
+      return;
+    }
 
     size_t placed = 0;
     for (size_t role = 0; role < gang.spec.roles.size(); ++role) {
@@ -84,9 +88,16 @@ class Reader {
       want.min = spec.minCount > 0 ? std::min(spec.minCount, spec.count) : spec.count;
       for (size_t index = 0; index < kept[role].size(); ++index) {
         if (kept[role][index]) {
-          item.kept.push_back(*kept[role][index]);
+          const GangPlacement& place = *kept[role][index];
+          item.kept.push_back(place);
           ++want.kept;
           ++placed;
+          const Pod* pod = place.node.empty() ? nullptr : podOf(gang, place.pod);
+          // When all have succeeded the job is over, and says so itself a moment later.
+          if (!pod || pod->status.phase != "Succeeded" || succeeded == gang.status.placement.size()) continue;
+          item.kept.back().node.clear();
+          item.kept.back().cards.clear();
+          item.released = true;
         } else {
           want.missing.push_back(static_cast<int32_t>(index));
           noteRefusal(gang, spec, want, item);
@@ -97,22 +108,30 @@ class Reader {
     bool settled = item.wants.empty() && placed == gang.status.placement.size() && gang.status.phase == "Placed" &&
                    gang.status.verdict.reason == "Placed";
     if (!settled) input_.queues.add(std::move(item));
+    else if (item.released) releases_.push_back(std::move(item));
   }
 
+  /// Looks at one entry of the record: it holds its place in this pass in any case; whether it may stay is the question.
   void keepOrDrop(const Gang& gang, const GangPlacement& place, const std::vector<DemandId>& roleDemands,
-                  std::vector<std::vector<const GangPlacement*>>& kept, GangItem& item) {
+                  std::vector<std::vector<const GangPlacement*>>& kept, GangItem& item, size_t& succeeded) {
     auto role = std::find_if(gang.spec.roles.begin(), gang.spec.roles.end(), [&](const auto& r) { return r.name == place.role; });
-    if (role == gang.spec.roles.end() || place.index < 0 || place.index >= role->count) return;  // no longer wanted
+    if (role == gang.spec.roles.end()) return;
     auto roleIndex = static_cast<size_t>(role - gang.spec.roles.begin());
+    const Pod* pod = podOf(gang, place.pod);
+    std::optional<NodeId> node;
+    if (!place.node.empty()) node = input_.snapshot->find(place.node);
+    if (node) held_.push_back({*node, roleDemands[roleIndex], &place.cards, pod && pod->spec.nodeName == place.node ? pod : nullptr});
+
+    if (gang.spec.suspended || place.index < 0 || place.index >= role->count) return;  // no longer wanted
     auto& slot = kept[roleIndex][static_cast<size_t>(place.index)];
     if (slot) return;
-    const Pod* pod = podOf(gang, place.pod);
     if (pod && pod->status.phase == "Succeeded") {
       slot = &place;
+      ++succeeded;
       return;
     }
-    std::optional<NodeId> node = input_.snapshot->find(place.node);
     bool over = !pod || pod->finished();  // nothing of it can be running
+    if (over && place.node.empty()) return;  // had succeeded and given back, and is to be made again
     if (over && pod && pod->spec.nodeName == place.node && isRefused(*pod)) {
       item.lost.push_back(fmt::format("{}: node {} refused it ({})", place.pod, place.node, pod->status.reason));
       return;
@@ -122,7 +141,6 @@ class Reader {
       return;
     }
     slot = &place;
-    if (node) held_.push_back({*node, roleDemands[roleIndex], &place.cards, pod && pod->spec.nodeName == place.node ? pod : nullptr});
   }
 
   /// The failed pod that a node refused keeps that node from being tried again for as long as the pod is there to tell.
@@ -175,6 +193,7 @@ class Reader {
   const InputOptions& options_;
   Input input_;
   std::vector<Held> held_;
+  std::vector<GangItem> releases_;  ///< settled gangs of which some pods have succeeded
   std::vector<const Pod*> bound_;
 };
 

@@ -4,7 +4,9 @@
 // what wants a place. Pure and O(objects); nothing is decoded again.
 //
 // What takes capacity, by the record of decision 8:
-//  - an entry of a Gang's placement, until its pod has Succeeded or the Gang is finished, suspended or gone;
+//  - every entry of a Gang's placement that names a node, until the record no longer has it or spec.finished is true or the
+//    Gang is gone. A suspend, a scale-down, a lost node or a succeeded pod frees nothing by itself: the pass that sees it writes
+//    the record, and the pass after that gives the place away. So a lost race or a failed write never gives a card twice;
 //  - any bound pod that has not ended and is not the pod of such an entry: lone pods, pods of others, and pods of gangs that
 //    outlive their entry (still stopping after a suspend, a scale-down or a move).
 #pragma once

@@ -190,7 +190,8 @@ class Pass {
 
   static std::string placedMessage(const api::Gang& gang, const GangStatus& status, int32_t together, const std::string& lacking) {
     std::set<std::string_view> nodes;
-    for (const GangPlacement& p : status.placement) nodes.insert(p.node);
+    for (const GangPlacement& p : status.placement)
+      if (!p.node.empty()) nodes.insert(p.node);
     size_t pods = status.placement.size(), wanted = 0;
     for (const api::GangRole& role : gang.spec.roles) wanted += static_cast<size_t>(std::max(role.count, 0));
     auto plural = [](size_t n, std::string_view what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); };
@@ -205,7 +206,11 @@ class Pass {
     bool goesOn = known.verdict.reason == reason && (known.verdict.message == message || (!moved && sameCause(known.verdict.message, message)));
     status.verdict = goesOn ? known.verdict : GangVerdict{std::move(reason), std::move(message), now_};
     if (goesOn && !moved && known.phase == status.phase) return;
-    decisions_.gangs.push_back({index, std::move(status), placedNow, !goesOn});
+    auto heldBy = [](const std::vector<GangPlacement>& placement) {
+      return std::count_if(placement.begin(), placement.end(), [](const auto& p) { return !p.node.empty(); });
+    };
+    bool frees = heldBy(status.placement) - placedNow < heldBy(known.placement);
+    decisions_.gangs.push_back({index, std::move(status), placedNow, frees, !goesOn});
   }
 
   Snapshot& snapshot_;

@@ -16,6 +16,7 @@ struct GangDecision {
   uint32_t item = 0;        ///< in queues.gangs
   api::GangStatus status;   ///< as it should be
   int32_t placedNow = 0;    ///< new entries
+  bool frees = false;       ///< entries went, or gave back their node
   bool verdictChanged = false;
 };
 
