@@ -1,6 +1,6 @@
-// Decoding without structs. A built-in message is read as Go's decoder would read it into its struct (types are checked,
-// nulls vanish, quantities and times become canonical); a custom node is only pruned, as upstream prunes unstructured
-// objects, and its types are left to `validate`.
+// Decoding without structs. A built-in message is read as Go's decoder would read it into its struct (types are
+// checked, nulls vanish, quantities and times become canonical); a custom node is only pruned, as upstream prunes
+// unstructured objects, and its types are left to `validate`.
 #include <fmt/format.h>
 
 #include <vector>
@@ -25,7 +25,8 @@ class Coercer {
   Result<void> walk(const Schema& schema, json::Value& value, bool typed) {
     typed = typed || schema.builtin();
     switch (schema.type) {
-      case Schema::Type::Any: return {};
+      case Schema::Type::Any:
+        return {};
       case Schema::Type::Choice:
         for (const Schema* choice : schema.choices)
           if (fits(*choice, value)) return walk(*choice, value, typed);
@@ -39,15 +40,17 @@ class Coercer {
       case Schema::Type::Array:
         if (value.isArray()) return walkArray(schema, value, typed);
         return typed ? wrong("an array", value) : Result<void>{};
-      default: return typed ? scalar(schema, value) : Result<void>{};
+      default:
+        return typed ? scalar(schema, value) : Result<void>{};
     }
   }
 
  private:
   Result<void> wrong(std::string_view wanted, json::Value value) const {
     std::string where = path_.str();
-    return Error(Reason::BadRequest, fmt::format("{}: expected {}, got {}", where.empty() ? "the object" : where, wanted,
-                                                 value.isBool() ? std::string_view("boolean") : json::typeName(value.type())));
+    return Error(Reason::BadRequest,
+                 fmt::format("{}: expected {}, got {}", where.empty() ? "the object" : where, wanted,
+                             value.isBool() ? std::string_view("boolean") : json::typeName(value.type())));
   }
   Result<void> malformed(std::string_view message) const {
     return Error(Reason::BadRequest, fmt::format("{}: {}", path_.str(), message));
@@ -56,25 +59,35 @@ class Coercer {
   static bool fits(const Schema& schema, json::Value value) {
     switch (schema.type) {
       case Schema::Type::Object:
-      case Schema::Type::Map: return value.isObject();
-      case Schema::Type::Array: return value.isArray();
-      case Schema::Type::Boolean: return value.isBool();
-      default: return true;
+      case Schema::Type::Map:
+        return value.isObject();
+      case Schema::Type::Array:
+        return value.isArray();
+      case Schema::Type::Boolean:
+        return value.isBool();
+      default:
+        return true;
     }
   }
 
   /// What a null element of a Go list or map of values decodes to.
   json::Value zero(const Schema& schema) {
     switch (schema.type) {
-      case Schema::Type::Object: return json::object(arena_, {});
-      case Schema::Type::Boolean: return json::boolean(false);
+      case Schema::Type::Object:
+        return json::object(arena_, {});
+      case Schema::Type::Boolean:
+        return json::boolean(false);
       case Schema::Type::Integer:
       case Schema::Type::Number:
-      case Schema::Type::IntOrString: return json::number(arena_, int64_t{0});
+      case Schema::Type::IntOrString:
+        return json::number(arena_, int64_t{0});
       case Schema::Type::String:
-      case Schema::Type::Bytes: return json::string(arena_, "");
-      case Schema::Type::Quantity: return json::string(arena_, "0");
-      default: return {};
+      case Schema::Type::Bytes:
+        return json::string(arena_, "");
+      case Schema::Type::Quantity:
+        return json::string(arena_, "0");
+      default:
+        return {};
     }
   }
 
@@ -85,8 +98,10 @@ class Coercer {
       const Field* field = schema.field(member.key);
       const Schema* child = field ? field->schema : schema.items;
       if (!child) {
-        if (schema.preserveUnknown) members.push_back(member);
-        else if (unknown_.size() < kMaxUnknown) unknown_.push_back(path_.str(member.key));
+        if (schema.preserveUnknown)
+          members.push_back(member);
+        else if (unknown_.size() < kMaxUnknown)
+          unknown_.push_back(path_.str(member.key));
         continue;
       }
       if (member.value.isNull() && (typed || child->builtin())) continue;
@@ -133,16 +148,25 @@ class Coercer {
 
   Result<void> scalar(const Schema& schema, json::Value& value) {
     switch (schema.type) {
-      case Schema::Type::String: return value.isString() ? Result<void>{} : wrong("a string", value);
-      case Schema::Type::Boolean: return value.isBool() ? Result<void>{} : wrong("a boolean", value);
-      case Schema::Type::Number: return value.isNumber() ? Result<void>{} : wrong("a number", value);
-      case Schema::Type::Integer: return integer(schema.isInt32, value);
-      case Schema::Type::IntOrString: return value.isString() ? Result<void>{} : integer(true, value, "an integer or a string");
-      case Schema::Type::Quantity: return quantity(value);
+      case Schema::Type::String:
+        return value.isString() ? Result<void>{} : wrong("a string", value);
+      case Schema::Type::Boolean:
+        return value.isBool() ? Result<void>{} : wrong("a boolean", value);
+      case Schema::Type::Number:
+        return value.isNumber() ? Result<void>{} : wrong("a number", value);
+      case Schema::Type::Integer:
+        return integer(schema.isInt32, value);
+      case Schema::Type::IntOrString:
+        return value.isString() ? Result<void>{} : integer(true, value, "an integer or a string");
+      case Schema::Type::Quantity:
+        return quantity(value);
       case Schema::Type::Time:
-      case Schema::Type::MicroTime: return time(schema.type, value);
-      case Schema::Type::Bytes: return bytes(value);
-      default: return {};
+      case Schema::Type::MicroTime:
+        return time(schema.type, value);
+      case Schema::Type::Bytes:
+        return bytes(value);
+      default:
+        return {};
     }
   }
 
@@ -171,7 +195,8 @@ class Coercer {
     if (!value.isString()) return wrong("a time", value);
     auto parsed = parseTime(value.asString());
     if (!parsed)
-      return malformed(fmt::format("parsing time {}: expected RFC 3339 such as \"2006-01-02T15:04:05Z\"", quote(value.asString())));
+      return malformed(
+          fmt::format("parsing time {}: expected RFC 3339 such as \"2006-01-02T15:04:05Z\"", quote(value.asString())));
     std::string canonical = type == Schema::Type::Time ? formatTime(*parsed) : formatMicroTime(*parsed);
     if (canonical != value.asString()) value = json::string(arena_, canonical);
     return {};

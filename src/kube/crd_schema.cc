@@ -1,7 +1,8 @@
 // A CustomResourceDefinition's openAPIV3Schema: is it structural, and what is it as a Schema.
 //
-// CEL: x-kubernetes-validations are kept in `openapi`, hence published and returned, and their shape is checked (a rule must
-// not be empty); they are not evaluated. A resource whose only guard against a value is a CEL rule accepts that value here.
+// CEL: x-kubernetes-validations are kept in `openapi`, hence published and returned, and their shape is checked (a rule
+// must not be empty); they are not evaluated. A resource whose only guard against a value is a CEL rule accepts that
+// value here.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -79,47 +80,63 @@ class Converter {
   }
 
   void check(json::Value node, const std::string& path, Place place) {
-    bool intOrString = node["x-kubernetes-int-or-string"].asBool(), preserve = node["x-kubernetes-preserve-unknown-fields"].asBool();
+    bool intOrString = node["x-kubernetes-int-or-string"].asBool(),
+         preserve = node["x-kubernetes-preserve-unknown-fields"].asBool();
     const json::Value* typeMember = node.find("type");
     std::string type = node["type"].str();
     for (const char* name : {"$ref", "id", "definitions", "dependencies", "patternProperties", "additionalItems"})
       if (node.has(name)) causes.push_back(forbidden(childPath(path, name), fmt::format("{} is not supported", name)));
     if (node["uniqueItems"].asBool())
-      causes.push_back(forbidden(childPath(path, "uniqueItems"), "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"));
+      causes.push_back(forbidden(childPath(path, "uniqueItems"),
+                                 "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"));
     if (node.has("properties") && node["additionalProperties"].isObject())
-      causes.push_back(forbidden(childPath(path, "additionalProperties"), "additionalProperties and properties are mutual exclusive"));
-    if (node["items"].isArray()) causes.push_back(forbidden(childPath(path, "items"), "items must be a schema object and not an array"));
+      causes.push_back(forbidden(childPath(path, "additionalProperties"),
+                                 "additionalProperties and properties are mutual exclusive"));
+    if (node["items"].isArray())
+      causes.push_back(forbidden(childPath(path, "items"), "items must be a schema object and not an array"));
 
     if (place == Place::Logic) {
       // type is allowed in the one pattern that states int-or-string.
       bool intOrStringPattern = type == "integer" || type == "string";
-      if (!type.empty() && !(intOrStringPattern && inIntOrString_)) causes.push_back(forbidden(childPath(path, "type"), "must be empty to be structural"));
-      for (const char* name : {"default", "additionalProperties", "nullable", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource",
-                               "x-kubernetes-int-or-string", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"})
+      if (!type.empty() && !(intOrStringPattern && inIntOrString_))
+        causes.push_back(forbidden(childPath(path, "type"), "must be empty to be structural"));
+      for (const char* name : {"default", "additionalProperties", "nullable", "x-kubernetes-preserve-unknown-fields",
+                               "x-kubernetes-embedded-resource", "x-kubernetes-int-or-string", "x-kubernetes-list-type",
+                               "x-kubernetes-list-map-keys", "x-kubernetes-map-type"})
         if (node.has(name)) causes.push_back(forbidden(childPath(path, name), "must be undefined to be structural"));
       return;
     }
     static const std::vector<std::string> types = {"array", "boolean", "integer", "number", "object", "string"};
     if (place == Place::Root) {
-      if (type.empty()) causes.push_back(required(childPath(path, "type"), "must not be empty at the root"));
-      else if (type != "object") causes.push_back(invalid(childPath(path, "type"), quote(type), "must be object at the root"));
+      if (type.empty())
+        causes.push_back(required(childPath(path, "type"), "must not be empty at the root"));
+      else if (type != "object")
+        causes.push_back(invalid(childPath(path, "type"), quote(type), "must be object at the root"));
     } else if (type.empty() && !intOrString && !preserve) {
-      causes.push_back(required(childPath(path, "type"), place == Place::Items ? "must not be empty for specified array items"
-                                                                               : "must not be empty for specified object fields"));
+      causes.push_back(required(childPath(path, "type"), place == Place::Items
+                                                             ? "must not be empty for specified array items"
+                                                             : "must not be empty for specified object fields"));
     } else if (!type.empty() && std::find(types.begin(), types.end(), type) == types.end()) {
       causes.push_back(unsupported(childPath(path, "type"), *typeMember, types));
     }
-    if (intOrString && !type.empty()) causes.push_back(forbidden(childPath(path, "type"), "must be empty if x-kubernetes-int-or-string is true"));
-    if (type == "array" && !node["items"].isObject() && !node["items"].isArray()) causes.push_back(required(childPath(path, "items"), "must be specified"));
+    if (intOrString && !type.empty())
+      causes.push_back(forbidden(childPath(path, "type"), "must be empty if x-kubernetes-int-or-string is true"));
+    if (type == "array" && !node["items"].isObject() && !node["items"].isArray())
+      causes.push_back(required(childPath(path, "items"), "must be specified"));
     if (node["x-kubernetes-embedded-resource"].asBool()) {
-      if (type != "object") causes.push_back(invalid(childPath(path, "type"), quote(type), "must be object if x-kubernetes-embedded-resource is true"));
+      if (type != "object")
+        causes.push_back(
+            invalid(childPath(path, "type"), quote(type), "must be object if x-kubernetes-embedded-resource is true"));
       if (!preserve && node["properties"].empty())
-        causes.push_back(required(childPath(path, "properties"), "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields"));
+        causes.push_back(required(childPath(path, "properties"),
+                                  "must not be empty if x-kubernetes-embedded-resource is true without "
+                                  "x-kubernetes-preserve-unknown-fields"));
     }
     json::Value rules = node["x-kubernetes-validations"];
     for (size_t i = 0; i < rules.size(); ++i)
       if (trim(rules[i]["rule"].asString()).empty())
-        causes.push_back(required(childPath(indexPath(childPath(path, "x-kubernetes-validations"), i), "rule"), "rule is not specified"));
+        causes.push_back(required(childPath(indexPath(childPath(path, "x-kubernetes-validations"), i), "rule"),
+                                  "rule is not specified"));
   }
 
   void shape(Schema& schema, json::Value node, const std::string& path, Place place) {
@@ -133,21 +150,31 @@ class Converter {
     json::Value additional = node["additionalProperties"];
     bool hasProperties = node["properties"].isObject() && !node["properties"].empty();
 
-    if (node["x-kubernetes-int-or-string"].asBool()) schema.type = Type::IntOrString;
-    else if (type == "string") schema.type = Type::String;
-    else if (type == "integer") schema.type = Type::Integer, schema.isInt32 = schema.format == "int32";
-    else if (type == "number") schema.type = Type::Number;
-    else if (type == "boolean") schema.type = Type::Boolean;
-    else if (type == "array") schema.type = Type::Array;
-    else if (type == "object") schema.type = Type::Object;
-    else if (hasProperties && place != Place::Logic) schema.type = Type::Object;
-    else schema.type = Type::Any;
+    if (node["x-kubernetes-int-or-string"].asBool())
+      schema.type = Type::IntOrString;
+    else if (type == "string")
+      schema.type = Type::String;
+    else if (type == "integer")
+      schema.type = Type::Integer, schema.isInt32 = schema.format == "int32";
+    else if (type == "number")
+      schema.type = Type::Number;
+    else if (type == "boolean")
+      schema.type = Type::Boolean;
+    else if (type == "array")
+      schema.type = Type::Array;
+    else if (type == "object")
+      schema.type = Type::Object;
+    else if (hasProperties && place != Place::Logic)
+      schema.type = Type::Object;
+    else
+      schema.type = Type::Any;
 
     for (const json::Member& member : node["properties"].members()) {
       std::string childAt = childPath(path, "properties") + "[" + std::string(member.key) + "]";
       // The object's own metadata is ObjectMeta whatever the schema says about it.
       if (place == Place::Root && member.key == "metadata") continue;
-      Field field{.name = std::string(member.key), .schema = convert(member.value, childAt, place == Place::Logic ? Place::Logic : Place::Property)};
+      Field field{.name = std::string(member.key),
+                  .schema = convert(member.value, childAt, place == Place::Logic ? Place::Logic : Place::Property)};
       field.defaultValue = member.value["default"];
       schema.fields.push_back(std::move(field));
     }
@@ -158,12 +185,16 @@ class Converter {
         if (field.name == name.asString()) field.required = true;
     }
     if (additional.isObject()) {
-      schema.items = convert(additional, childPath(path, "additionalProperties"), place == Place::Logic ? Place::Logic : Place::Additional);
-      if (schema.type == Type::Object && !hasProperties && place != Place::Root && !schema.embedded) schema.type = Type::Map;
+      schema.items = convert(additional, childPath(path, "additionalProperties"),
+                             place == Place::Logic ? Place::Logic : Place::Additional);
+      if (schema.type == Type::Object && !hasProperties && place != Place::Root && !schema.embedded)
+        schema.type = Type::Map;
     } else if (additional.asBool() && schema.type == Type::Object) {
       schema.preserveUnknown = true;
     }
-    if (node["items"].isObject()) schema.items = convert(node["items"], childPath(path, "items"), place == Place::Logic ? Place::Logic : Place::Items);
+    if (node["items"].isObject())
+      schema.items =
+          convert(node["items"], childPath(path, "items"), place == Place::Logic ? Place::Logic : Place::Items);
     if (schema.embedded) addTypeMeta(schema);
   }
 
@@ -186,13 +217,17 @@ class Converter {
     schema.pattern = node["pattern"].str();
     if (!schema.pattern.empty()) {
       auto compiled = set_.pattern(schema.pattern);
-      if (compiled->re.ok()) schema.compiled = compiled;
-      else causes.push_back(invalid(childPath(path, "pattern"), quote(schema.pattern), "must be a valid regular expression, but isn't: " + compiled->re.error()));
+      if (compiled->re.ok())
+        schema.compiled = compiled;
+      else
+        causes.push_back(invalid(childPath(path, "pattern"), quote(schema.pattern),
+                                 "must be a valid regular expression, but isn't: " + compiled->re.error()));
     }
     bool outer = inIntOrString_;
     inIntOrString_ = schema.type == Schema::Type::IntOrString || (outer && node.has("anyOf"));
     auto list = [&](const char* name, std::vector<const Schema*>& out) {
-      for (size_t i = 0; i < node[name].size(); ++i) out.push_back(convert(node[name][i], indexPath(childPath(path, name), i), Place::Logic));
+      for (size_t i = 0; i < node[name].size(); ++i)
+        out.push_back(convert(node[name][i], indexPath(childPath(path, name), i), Place::Logic));
     };
     list("allOf", schema.allOf);
     list("anyOf", schema.anyOf);
@@ -206,22 +241,27 @@ class Converter {
     const std::string at = childPath(path, "x-kubernetes-list-type");
     if (!type.empty() && type != "atomic" && type != "set" && type != "map")
       causes.push_back(unsupported(at, node["x-kubernetes-list-type"], {"atomic", "map", "set"}));
-    if (!type.empty() && schema.type != Schema::Type::Array) causes.push_back(invalid(childPath(path, "type"), shown(node["type"]), "must be array if x-kubernetes-list-type is specified"));
+    if (!type.empty() && schema.type != Schema::Type::Array)
+      causes.push_back(invalid(childPath(path, "type"), shown(node["type"]),
+                               "must be array if x-kubernetes-list-type is specified"));
     if (type == "set") schema.listType = Schema::ListType::Set;
     if (type == "map") schema.listType = Schema::ListType::Map;
     for (json::Value key : node["x-kubernetes-list-map-keys"].items()) schema.listMapKeys.push_back(key.str());
     if (type == "map" && schema.listMapKeys.empty())
-      causes.push_back(required(childPath(path, "x-kubernetes-list-map-keys"), "must not be empty if x-kubernetes-list-type is map"));
+      causes.push_back(required(childPath(path, "x-kubernetes-list-map-keys"),
+                                "must not be empty if x-kubernetes-list-type is map"));
     if (type != "map" && !schema.listMapKeys.empty())
       causes.push_back(required(at, "must be map if x-kubernetes-list-map-keys is non-empty"));
     if (type != "map" || !schema.items) return;
     for (size_t i = 0; i < schema.listMapKeys.size(); ++i) {
       const Field* key = schema.items->field(schema.listMapKeys[i]);
       if (!key) {
-        causes.push_back(invalid(indexPath(childPath(path, "x-kubernetes-list-map-keys"), i), quote(schema.listMapKeys[i]), "must be the name of an item property"));
+        causes.push_back(invalid(indexPath(childPath(path, "x-kubernetes-list-map-keys"), i),
+                                 quote(schema.listMapKeys[i]), "must be the name of an item property"));
       } else if (!key->required && key->defaultValue.isNull()) {
-        causes.push_back(required(fmt::format("{}.items.properties[{}].default", path, schema.listMapKeys[i]),
-                                  "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"));
+        causes.push_back(required(
+            fmt::format("{}.items.properties[{}].default", path, schema.listMapKeys[i]),
+            "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"));
       }
     }
   }
@@ -239,15 +279,20 @@ void checkDefaults(const Schema& schema, const std::string& path, std::vector<Ca
       std::string where = childPath(at, "default");
       json::Arena arena;
       auto kept = coerce(arena, *field.schema, field.defaultValue);
-      if (!kept.ok()) causes.push_back(invalid(where, shown(field.defaultValue), kept.error().message));
-      else if (!kept->unknown.empty()) causes.push_back(invalid(where, shown(field.defaultValue), "must not have unknown fields: " + join(kept->unknown, ", ")));
+      if (!kept.ok())
+        causes.push_back(invalid(where, shown(field.defaultValue), kept.error().message));
+      else if (!kept->unknown.empty())
+        causes.push_back(
+            invalid(where, shown(field.defaultValue), "must not have unknown fields: " + join(kept->unknown, ", ")));
       else
-        for (Cause& cause : validate(*field.schema, applyDefaults(arena, *field.schema, kept->value), where)) causes.push_back(std::move(cause));
+        for (Cause& cause : validate(*field.schema, applyDefaults(arena, *field.schema, kept->value), where))
+          causes.push_back(std::move(cause));
     }
     checkDefaults(*field.schema, at, causes);
   }
   if (schema.items && !schema.items->builtin())
-    checkDefaults(*schema.items, childPath(path, schema.type == Schema::Type::Array ? "items" : "additionalProperties"), causes);
+    checkDefaults(*schema.items, childPath(path, schema.type == Schema::Type::Array ? "items" : "additionalProperties"),
+                  causes);
 }
 
 }  // namespace
@@ -261,7 +306,8 @@ Result<CrdSchema> crdSchema(json::Value openAPIV3Schema, std::string_view path) 
   if (converter.causes.empty()) checkDefaults(*root, std::string(path), converter.causes);
   if (!converter.causes.empty()) {
     Error error(Reason::Invalid, "");
-    for (const Cause& cause : converter.causes) error.message += (error.message.empty() ? "" : ", ") + cause.field + ": " + cause.message;
+    for (const Cause& cause : converter.causes)
+      error.message += (error.message.empty() ? "" : ", ") + cause.field + ": " + cause.message;
     error.causes = std::move(converter.causes);
     return error;
   }

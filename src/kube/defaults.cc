@@ -11,9 +11,12 @@ namespace {
 bool goZero(const Field& field, json::Value value) {
   if (field.pointer || !field.schema->builtin()) return false;
   switch (field.schema->type) {
-    case Schema::Type::String: return value.isString() && value.asString().empty();
-    case Schema::Type::Integer: return value.isNumber() && value.integer() == 0;
-    default: return false;
+    case Schema::Type::String:
+      return value.isString() && value.asString().empty();
+    case Schema::Type::Integer:
+      return value.isNumber() && value.integer() == 0;
+    default:
+      return false;
   }
 }
 
@@ -51,8 +54,10 @@ bool fillObject(json::Arena& arena, const Schema& schema, json::Value& value) {
                                        [](auto& a, auto& b) { return a.key < b.key; });
     if (replaced) continue;
     json::Value child = member.value;
-    if (const Field* field = schema.field(member.key)) changed |= fill(arena, *field->schema, child);
-    else if (schema.items) changed |= fill(arena, *schema.items, child);  // additionalProperties beside properties
+    if (const Field* field = schema.field(member.key))
+      changed |= fill(arena, *field->schema, child);
+    else if (schema.items)
+      changed |= fill(arena, *schema.items, child);  // additionalProperties beside properties
     members.push_back({member.key, child});
   }
   if (!changed) return false;
@@ -63,10 +68,12 @@ bool fillObject(json::Arena& arena, const Schema& schema, json::Value& value) {
 
 bool fill(json::Arena& arena, const Schema& schema, json::Value& value) {
   switch (schema.type) {
-    case Schema::Type::Object: return value.isObject() && fillObject(arena, schema, value);
+    case Schema::Type::Object:
+      return value.isObject() && fillObject(arena, schema, value);
     case Schema::Type::Choice:
       for (const Schema* choice : schema.choices)
-        if ((choice->type == Schema::Type::Object && value.isObject()) || (choice->type == Schema::Type::Array && value.isArray()))
+        if ((choice->type == Schema::Type::Object && value.isObject()) ||
+            (choice->type == Schema::Type::Array && value.isArray()))
           return fill(arena, *choice, value);
       return false;
     case Schema::Type::Map: {
@@ -85,7 +92,8 @@ bool fill(json::Arena& arena, const Schema& schema, json::Value& value) {
       if (changed) value = json::array(arena, items);
       return changed;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 

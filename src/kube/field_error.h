@@ -13,15 +13,14 @@
 namespace stoker::kube {
 
 /// A value as field.Error prints it: strings quoted as Go's %q, everything else as JSON.
-inline std::string shown(json::Value value) {
-  return value.isString() ? quote(value.asString()) : json::print(value);
-}
+inline std::string shown(json::Value value) { return value.isString() ? quote(value.asString()) : json::print(value); }
 inline std::string detail(std::string_view text) { return text.empty() ? std::string() : ": " + std::string(text); }
 
 inline Cause required(std::string path, std::string_view why = {}) {
   return {"FieldValueRequired", "Required value" + detail(why), std::move(path)};
 }
-inline Cause invalid(std::string path, std::string_view value, std::string_view why, std::string type = "FieldValueInvalid") {
+inline Cause invalid(std::string path, std::string_view value, std::string_view why,
+                     std::string type = "FieldValueInvalid") {
   return {std::move(type), fmt::format("Invalid value: {}: {}", value, why), std::move(path)};
 }
 inline Cause forbidden(std::string path, std::string_view why) {
@@ -33,7 +32,8 @@ inline Cause duplicate(std::string path, json::Value value) {
 inline Cause unsupported(std::string path, json::Value value, const std::vector<std::string>& allowed) {
   std::string list;
   for (const std::string& one : allowed) list += (list.empty() ? "" : ", ") + quote(one);
-  return {"FieldValueNotSupported", fmt::format("Unsupported value: {}: supported values: {}", shown(value), list), std::move(path)};
+  return {"FieldValueNotSupported", fmt::format("Unsupported value: {}: supported values: {}", shown(value), list),
+          std::move(path)};
 }
 
 }  // namespace stoker::kube

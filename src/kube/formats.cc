@@ -1,5 +1,5 @@
-// The string formats that a custom resource's schema may name (kube-openapi's strfmt). A format not listed here is a comment,
-// as it is upstream.
+// The string formats that a custom resource's schema may name (kube-openapi's strfmt). A format not listed here is a
+// comment, as it is upstream.
 #include <arpa/inet.h>
 #include <re2/re2.h>
 
@@ -28,7 +28,9 @@ bool cidr(std::string_view text) {
   return std::stoi(std::string(bits)) <= (four ? 32 : 128);
 }
 
-bool matches(const RE2& re, std::string_view text) { return RE2::FullMatch(re2::StringPiece(text.data(), text.size()), re); }
+bool matches(const RE2& re, std::string_view text) {
+  return RE2::FullMatch(re2::StringPiece(text.data(), text.size()), re);
+}
 
 bool date(std::string_view text) {
   static const RE2 shape(R"(\d{4}-\d{2}-\d{2})");
@@ -38,12 +40,15 @@ bool date(std::string_view text) {
 }  // namespace
 
 bool formatHolds(std::string_view format, std::string_view text) {
-  static const RE2 mac("([0-9A-Fa-f]{2}([:-])([0-9A-Fa-f]{2}[:-]){4,}[0-9A-Fa-f]{2})|([0-9A-Fa-f]{4}\\.){2,}[0-9A-Fa-f]{4}");
+  static const RE2 mac(
+      "([0-9A-Fa-f]{2}([:-])([0-9A-Fa-f]{2}[:-]){4,}[0-9A-Fa-f]{2})|([0-9A-Fa-f]{4}\\.){2,}[0-9A-Fa-f]{4}");
   static const RE2 uuid("(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}");
   static const RE2 hostname("[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,62})(\\.[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,62}))*\\.?");
   static const RE2 email("[^@\\s]+@[^@\\s]+");
   static const RE2 uri("([a-zA-Z][a-zA-Z0-9+.-]*:\\S+)|(/\\S*)");
-  static const RE2 duration("(-?\\d+(\\.\\d+)?(ns|us|µs|ms|s|m|h|d|w| ?(nano|micro|milli)?(seconds?|secs?)| ?min(ute)?s?| ?h(ou)?rs?| ?days?| ?weeks?)\\s*)+");
+  static const RE2 duration(
+      "(-?\\d+(\\.\\d+)?(ns|us|µs|ms|s|m|h|d|w| ?(nano|micro|milli)?(seconds?|secs?)| ?min(ute)?s?| ?h(ou)?rs?| "
+      "?days?| ?weeks?)\\s*)+");
   static const RE2 color("#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})");
   if (format == "ipv4") return address(AF_INET, text);
   if (format == "ipv6") return address(AF_INET6, text);

@@ -8,7 +8,8 @@
 namespace stoker::kube {
 namespace {
 
-/// Field selectors of built-in kinds beyond metadata.name and metadata.namespace (kubernetes pkg/registry/*/strategy.go).
+/// Field selectors of built-in kinds beyond metadata.name and metadata.namespace (kubernetes
+/// pkg/registry/*/strategy.go).
 std::vector<std::string> selectable(std::string_view resource) {
   static const std::map<std::string_view, std::vector<std::string>> table = {
       {"pods",

@@ -39,8 +39,10 @@ Comments readComments() {
   for (std::string_view row : split(data::kdescriptions, '\n')) {
     if (row.empty()) continue;
     auto cells = split(row, '\t');
-    if (row[0] == '=') (*(message = &out[cells[0].substr(1)]))[""] = cells[1];
-    else (*message)[cells[0]] = cells[1];
+    if (row[0] == '=')
+      (*(message = &out[cells[0].substr(1)]))[""] = cells[1];
+    else
+      (*message)[cells[0]] = cells[1];
   }
   return out;
 }
@@ -48,8 +50,10 @@ Comments readComments() {
 std::string unescaped(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 1 < text.size()) out += text[++i] == 'n' ? '\n' : text[i];
-    else out += text[i];
+    if (text[i] == '\\' && i + 1 < text.size())
+      out += text[++i] == 'n' ? '\n' : text[i];
+    else
+      out += text[i];
   }
   return out;
 }
@@ -57,16 +61,19 @@ std::string unescaped(std::string_view text) {
 std::string pascal(std::string_view text) {
   std::string out;
   for (std::string_view part : split(text, '.'))
-    if (!part.empty()) out += static_cast<char>(std::toupper(static_cast<unsigned char>(part[0]))), out += part.substr(1);
+    if (!part.empty())
+      out += static_cast<char>(std::toupper(static_cast<unsigned char>(part[0]))), out += part.substr(1);
   return out;
 }
 
 constexpr const char* kApiVersionText =
-    "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the "
+    "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized "
+    "schemas to the "
     "latest internal value, and may reject unrecognized values. More info: "
     "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources";
 constexpr const char* kKindText =
-    "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the "
+    "Kind is a string value representing the REST resource this object represents. Servers may infer this from the "
+    "endpoint the "
     "client submits requests to. Cannot be updated. In CamelCase. More info: "
     "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
 
@@ -76,8 +83,10 @@ class Document {
 
   json::Value build() {
     for (const KindPtr& kind : kinds_) {
-      if (kind->custom) customKind(*kind);
-      else builtinKind(*kind);
+      if (kind->custom)
+        customKind(*kind);
+      else
+        builtinKind(*kind);
       addPaths(*kind);
     }
     for (const char* name : {"DeleteOptions", "Status"}) {
@@ -85,16 +94,19 @@ class Document {
       definition(*builtinSchemas()->message(message));
       groupVersionKinds_[definitionName(message)].push_back(groupVersionKind("", "v1", name));
     }
-    definitions_[std::string(kPatch)] = json::Object(arena_)
-        .set("type", "object")
-        .set("description", "Patch is provided to give a concrete name and type to the Kubernetes PATCH request body.")
-        .build();
+    definitions_[std::string(kPatch)] =
+        json::Object(arena_)
+            .set("type", "object")
+            .set("description",
+                 "Patch is provided to give a concrete name and type to the Kubernetes PATCH request body.")
+            .build();
     json::Object definitions(arena_), paths(arena_);
     for (auto& [name, value] : definitions_) {
       auto kinds = groupVersionKinds_.find(name);
-      definitions.set(name, kinds == groupVersionKinds_.end()
-                                ? value
-                                : json::with(arena_, value, "x-kubernetes-group-version-kind", json::array(arena_, kinds->second)));
+      definitions.set(
+          name, kinds == groupVersionKinds_.end()
+                    ? value
+                    : json::with(arena_, value, "x-kubernetes-group-version-kind", json::array(arena_, kinds->second)));
     }
     for (auto& [path, value] : paths_) paths.set(path, value);
     return json::Object(arena_)
@@ -102,21 +114,22 @@ class Document {
         .set("info", json::Object(arena_).set("title", "Kubernetes").set("version", "v1.35.4").build())
         .set("paths", paths.build())
         .set("definitions", definitions.build())
-        .set("securityDefinitions",
-             json::Object(arena_)
-                 .set("BearerToken", json::Object(arena_)
-                                         .set("description", "Bearer Token authentication")
-                                         .set("in", "header")
-                                         .set("name", "authorization")
-                                         .set("type", "apiKey")
-                                         .build())
-                 .build())
-        .set("security", json::array(arena_, {json::Object(arena_).set("BearerToken", json::array(arena_, {})).build()}))
+        .set("securityDefinitions", json::Object(arena_)
+                                        .set("BearerToken", json::Object(arena_)
+                                                                .set("description", "Bearer Token authentication")
+                                                                .set("in", "header")
+                                                                .set("name", "authorization")
+                                                                .set("type", "apiKey")
+                                                                .build())
+                                        .build())
+        .set("security",
+             json::array(arena_, {json::Object(arena_).set("BearerToken", json::array(arena_, {})).build()}))
         .build();
   }
 
  private:
-  // ---- definitions ---------------------------------------------------------------------------------------------------
+  // ---- definitions
+  // ---------------------------------------------------------------------------------------------------
 
   json::Value groupVersionKind(std::string_view group, std::string_view version, std::string_view kind) {
     return json::Object(arena_).set("group", group).set("version", version).set("kind", kind).build();
@@ -134,11 +147,21 @@ class Document {
   void scalar(const Schema& schema, json::Object& out) {
     using Type = Schema::Type;
     switch (schema.type) {
-      case Type::Integer: out.set("type", "integer").set("format", schema.isInt32 ? "int32" : "int64"); break;
-      case Type::Number: out.set("type", "number").set("format", "double"); break;
-      case Type::Boolean: out.set("type", "boolean"); break;
-      case Type::Bytes: out.set("type", "string").set("format", "byte"); break;
-      default: out.set("type", "string"); break;
+      case Type::Integer:
+        out.set("type", "integer").set("format", schema.isInt32 ? "int32" : "int64");
+        break;
+      case Type::Number:
+        out.set("type", "number").set("format", "double");
+        break;
+      case Type::Boolean:
+        out.set("type", "boolean");
+        break;
+      case Type::Bytes:
+        out.set("type", "string").set("format", "byte");
+        break;
+      default:
+        out.set("type", "string");
+        break;
     }
   }
 
@@ -190,7 +213,9 @@ class Document {
                                                                        : comment(schema.name, field.name);
       property.setNonEmpty("description", text);
       if (field.patchMerge || field.patchRetainKeys)
-        property.set("x-kubernetes-patch-strategy", field.patchMerge && field.patchRetainKeys ? "merge,retainKeys" : field.patchMerge ? "merge" : "retainKeys");
+        property.set("x-kubernetes-patch-strategy", field.patchMerge && field.patchRetainKeys ? "merge,retainKeys"
+                                                    : field.patchMerge                        ? "merge"
+                                                                                              : "retainKeys");
       property.setNonEmpty("x-kubernetes-patch-merge-key", field.mergeKey);
       out.set(field.name, property.build());
       if (field.required) required.push_back(json::string(arena_, field.name));
@@ -218,24 +243,33 @@ class Document {
         out.set("type", "array").set("items", json::Object(arena_).set("type", "string").build());
         break;
       case Schema::Type::Time:
-      case Schema::Type::MicroTime: out.set("type", "string").set("format", "date-time"); break;
-      case Schema::Type::Quantity: out.set("type", "string"); break;
-      case Schema::Type::IntOrString: out.set("type", "string").set("format", "int-or-string"); break;
+      case Schema::Type::MicroTime:
+        out.set("type", "string").set("format", "date-time");
+        break;
+      case Schema::Type::Quantity:
+        out.set("type", "string");
+        break;
+      case Schema::Type::IntOrString:
+        out.set("type", "string").set("format", "int-or-string");
+        break;
       case Schema::Type::Any:
         // JSON may be anything, so it has no type; the others hold objects.
         if (!schema.name.ends_with(".JSON")) out.set("type", "object");
         break;
-      default: break;
+      default:
+        break;
     }
     definitions_[name] = out.build();
   }
 
   void builtinKind(const KindInfo& kind) {
     definition(*kind.schema);
-    groupVersionKinds_[definitionName(kind.schema->name)].push_back(groupVersionKind(kind.group, kind.version, kind.kind));
+    groupVersionKinds_[definitionName(kind.schema->name)].push_back(
+        groupVersionKind(kind.group, kind.version, kind.kind));
     if (const Schema* list = builtinSchemas()->message(kind.schema->name + "List")) {
       definition(*list);
-      groupVersionKinds_[definitionName(list->name)].push_back(groupVersionKind(kind.group, kind.version, kind.listKind));
+      groupVersionKinds_[definitionName(list->name)].push_back(
+          groupVersionKind(kind.group, kind.version, kind.listKind));
     }
   }
 
@@ -243,8 +277,10 @@ class Document {
   /// ToStructuralOpenAPIV2).
   json::Value downgraded(json::Value node) {
     static constexpr std::string_view kKept[] = {
-        "description", "type", "format", "title", "default", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength",
-        "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "multipleOf", "enum", "maxProperties", "minProperties", "required", "example"};
+        "description",      "type",     "format",           "title",      "default",   "maximum",
+        "exclusiveMaximum", "minimum",  "exclusiveMinimum", "maxLength",  "minLength", "pattern",
+        "maxItems",         "minItems", "uniqueItems",      "multipleOf", "enum",      "maxProperties",
+        "minProperties",    "required", "example"};
     bool nullable = node["nullable"].asBool();
     bool preserve = node["x-kubernetes-preserve-unknown-fields"].asBool();
     json::Object out(arena_);
@@ -284,12 +320,18 @@ class Document {
     json::Object members(arena_);
     for (const json::Member& member : root["properties"].members()) members.set(member.key, member.value);
     addTypeMeta(members);
-    definitions_[name] = json::with(arena_, json::with(arena_, root, "properties", members.build()), "type", json::string(arena_, "object"));
+    definitions_[name] = json::with(arena_, json::with(arena_, root, "properties", members.build()), "type",
+                                    json::string(arena_, "object"));
     groupVersionKinds_[name] = {groupVersionKind(kind.group, kind.version, kind.kind)};
     json::Object listMembers(arena_);
     addTypeMeta(listMembers);
-    listMembers.set("metadata", json::Object(arena_).set("$ref", reference("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta")).build());
-    listMembers.set("items", json::Object(arena_).set("type", "array").set("items", json::Object(arena_).set("$ref", reference(name)).build()).build());
+    listMembers.set(
+        "metadata",
+        json::Object(arena_).set("$ref", reference("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta")).build());
+    listMembers.set("items", json::Object(arena_)
+                                 .set("type", "array")
+                                 .set("items", json::Object(arena_).set("$ref", reference(name)).build())
+                                 .build());
     definitions_[list] = json::Object(arena_)
                              .set("description", kind.listKind + " is a list of " + kind.kind)
                              .set("type", "object")
@@ -299,7 +341,8 @@ class Document {
     groupVersionKinds_[list] = {groupVersionKind(kind.group, kind.version, kind.listKind)};
   }
 
-  // ---- paths ---------------------------------------------------------------------------------------------------------
+  // ---- paths
+  // ---------------------------------------------------------------------------------------------------------
 
   json::Value parameter(std::string_view in, std::string_view name, std::string_view type, std::string_view text) {
     json::Object out(arena_);
@@ -307,35 +350,51 @@ class Document {
     if (in == "path") out.set("required", true);
     return out.build();
   }
-  json::Value query(std::string_view name, std::string_view text, std::string_view type = "string") { return parameter("query", name, type, text); }
+  json::Value query(std::string_view name, std::string_view text, std::string_view type = "string") {
+    return parameter("query", name, type, text);
+  }
   json::Value body(std::string_view definition, bool required = true) {
     json::Object out(arena_);
-    out.set("in", "body").set("name", "body").set("schema", json::Object(arena_).set("$ref", reference(definition)).build());
+    out.set("in", "body")
+        .set("name", "body")
+        .set("schema", json::Object(arena_).set("$ref", reference(definition)).build());
     if (required) out.set("required", true);
     return out.build();
   }
-  json::Value dryRun() { return query("dryRun", "When present, indicates that modifications should not be persisted. Valid values are: All"); }
-  json::Value fieldManager() { return query("fieldManager", "fieldManager is a name associated with the actor or entity that is making these changes."); }
+  json::Value dryRun() {
+    return query("dryRun", "When present, indicates that modifications should not be persisted. Valid values are: All");
+  }
+  json::Value fieldManager() {
+    return query("fieldManager",
+                 "fieldManager is a name associated with the actor or entity that is making these changes.");
+  }
   json::Value fieldValidation() {
     return query("fieldValidation",
-                 "fieldValidation instructs the server on how to handle objects in the request (POST/PUT/PATCH) containing unknown or "
+                 "fieldValidation instructs the server on how to handle objects in the request (POST/PUT/PATCH) "
+                 "containing unknown or "
                  "duplicate fields. Valid values are: Ignore, Warn, Strict.");
   }
   void addListParameters(std::vector<json::Value>& out) {
-    out.push_back(query("allowWatchBookmarks", "allowWatchBookmarks requests watch events with type \"BOOKMARK\".", "boolean"));
+    out.push_back(
+        query("allowWatchBookmarks", "allowWatchBookmarks requests watch events with type \"BOOKMARK\".", "boolean"));
     out.push_back(query("continue", "The continue option should be set when retrieving more results from the server."));
     out.push_back(query("fieldSelector", "A selector to restrict the list of returned objects by their fields."));
     out.push_back(query("labelSelector", "A selector to restrict the list of returned objects by their labels."));
     out.push_back(query("limit", "limit is a maximum number of responses to return for a list call.", "integer"));
-    out.push_back(query("resourceVersion", "resourceVersion sets a constraint on what resource versions a request may be served from."));
-    out.push_back(query("resourceVersionMatch", "resourceVersionMatch determines how resourceVersion is applied to list calls."));
-    out.push_back(query("sendInitialEvents", "`sendInitialEvents=true` may be set together with `watch=true`.", "boolean"));
+    out.push_back(query("resourceVersion",
+                        "resourceVersion sets a constraint on what resource versions a request may be served from."));
+    out.push_back(
+        query("resourceVersionMatch", "resourceVersionMatch determines how resourceVersion is applied to list calls."));
+    out.push_back(
+        query("sendInitialEvents", "`sendInitialEvents=true` may be set together with `watch=true`.", "boolean"));
     out.push_back(query("timeoutSeconds", "Timeout for the list/watch call.", "integer"));
-    out.push_back(query("watch", "Watch for changes to the described resources and return them as a stream.", "boolean"));
+    out.push_back(
+        query("watch", "Watch for changes to the described resources and return them as a stream.", "boolean"));
   }
   void addDeleteParameters(std::vector<json::Value>& out) {
     out.push_back(dryRun());
-    out.push_back(query("gracePeriodSeconds", "The duration in seconds before the object should be deleted.", "integer"));
+    out.push_back(
+        query("gracePeriodSeconds", "The duration in seconds before the object should be deleted.", "integer"));
     out.push_back(query("orphanDependents", "Deprecated: please use the PropagationPolicy.", "boolean"));
     out.push_back(query("propagationPolicy", "Whether and how garbage collection will be performed."));
   }
@@ -346,8 +405,9 @@ class Document {
     const char* name;  // of the operationId
   };
 
-  json::Value operation(const KindInfo& kind, const Verb& verb, std::string_view suffix, std::string_view scope, std::vector<json::Value> parameters,
-                        std::string_view response, std::initializer_list<const char*> codes) {
+  json::Value operation(const KindInfo& kind, const Verb& verb, std::string_view suffix, std::string_view scope,
+                        std::vector<json::Value> parameters, std::string_view response,
+                        std::initializer_list<const char*> codes) {
     json::Object out(arena_), responses(arena_);
     auto texts = [&](std::initializer_list<const char*> list) {
       std::vector<json::Value> values;
@@ -355,15 +415,22 @@ class Document {
       return json::array(arena_, values);
     };
     bool patch = std::string_view(verb.method) == "patch";
-    if (patch && kind.custom) out.set("consumes", texts({"application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"}));
-    else if (patch) out.set("consumes", texts({"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"}));
-    else out.set("consumes", texts({"*/*"}));
-    out.set("produces", std::string_view(verb.action) == "list" ? texts({"application/json", "application/yaml", "application/json;stream=watch"})
-                                                                : texts({"application/json", "application/yaml"}));
+    if (patch && kind.custom)
+      out.set("consumes",
+              texts({"application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"}));
+    else if (patch)
+      out.set("consumes", texts({"application/json-patch+json", "application/merge-patch+json",
+                                 "application/strategic-merge-patch+json", "application/apply-patch+yaml"}));
+    else
+      out.set("consumes", texts({"*/*"}));
+    out.set("produces", std::string_view(verb.action) == "list"
+                            ? texts({"application/json", "application/yaml", "application/json;stream=watch"})
+                            : texts({"application/json", "application/yaml"}));
     std::string group = kind.group.empty() ? "core" : kind.group.substr(0, kind.group.find('.'));
     if (kind.custom) group = kind.group;
     std::string tag = pascal(group) + pascal(kind.version);
-    out.set("operationId", std::string(verb.name) + tag + (kind.namespaced && scope != "all" ? "Namespaced" : "") + kind.kind + std::string(suffix) +
+    out.set("operationId", std::string(verb.name) + tag + (kind.namespaced && scope != "all" ? "Namespaced" : "") +
+                               kind.kind + std::string(suffix) +
                                (scope == "all" && kind.namespaced ? "ForAllNamespaces" : ""));
     std::string lower = group;
     lower[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(lower[0])));
@@ -374,8 +441,13 @@ class Document {
     out.set("x-kubernetes-group-version-kind", groupVersionKind(kind.group, kind.version, kind.kind));
     if (!parameters.empty()) out.set("parameters", json::array(arena_, parameters));
     for (const char* code : codes) {
-      std::string_view text = std::string_view(code) == "201" ? "Created" : std::string_view(code) == "202" ? "Accepted" : "OK";
-      responses.set(code, json::Object(arena_).set("description", text).set("schema", json::Object(arena_).set("$ref", reference(response)).build()).build());
+      std::string_view text = std::string_view(code) == "201"   ? "Created"
+                              : std::string_view(code) == "202" ? "Accepted"
+                                                                : "OK";
+      responses.set(code, json::Object(arena_)
+                              .set("description", text)
+                              .set("schema", json::Object(arena_).set("$ref", reference(response)).build())
+                              .build());
     }
     responses.set("401", json::Object(arena_).set("description", "Unauthorized").build());
     out.set("responses", responses.build());
@@ -383,32 +455,40 @@ class Document {
   }
 
   void addPaths(const KindInfo& kind) {
-    auto serves = [&](std::string_view verb) { return std::find(kind.verbs.begin(), kind.verbs.end(), verb) != kind.verbs.end(); };
+    auto serves = [&](std::string_view verb) {
+      return std::find(kind.verbs.begin(), kind.verbs.end(), verb) != kind.verbs.end();
+    };
     std::string one = kind.custom ? definitionName(kind, kind.kind) : definitionName(kind.schema->name);
     std::string many = kind.custom ? definitionName(kind, kind.listKind) : definitionName(kind.schema->name + "List");
-    std::string status = definitionName(std::string(kMeta) + "Status"), deleteOptions = definitionName(std::string(kMeta) + "DeleteOptions");
+    std::string status = definitionName(std::string(kMeta) + "Status"),
+                deleteOptions = definitionName(std::string(kMeta) + "DeleteOptions");
     std::string root = (kind.group.empty() ? "/api/" : "/apis/") + kind.apiVersion();
     std::string collection = root + (kind.namespaced ? "/namespaces/{namespace}/" : "/") + kind.resource;
     std::vector<json::Value> shared;
-    if (kind.namespaced) shared.push_back(parameter("path", "namespace", "string", "object name and auth scope, such as for teams and projects"));
+    if (kind.namespaced)
+      shared.push_back(
+          parameter("path", "namespace", "string", "object name and auth scope, such as for teams and projects"));
     json::Value pretty = query("pretty", "If 'true', then the output is pretty printed.");
 
     std::vector<json::Value> listing;
     addListParameters(listing);
     if (kind.namespaced && serves("list"))
-      paths_[root + "/" + kind.resource] = json::Object(arena_)
-                                               .set("get", operation(kind, {"get", "list", "list"}, "", "all", listing, many, {"200"}))
-                                               .set("parameters", json::array(arena_, {pretty}))
-                                               .build();
+      paths_[root + "/" + kind.resource] =
+          json::Object(arena_)
+              .set("get", operation(kind, {"get", "list", "list"}, "", "all", listing, many, {"200"}))
+              .set("parameters", json::array(arena_, {pretty}))
+              .build();
     json::Object list(arena_), item(arena_);
     if (serves("list")) list.set("get", operation(kind, {"get", "list", "list"}, "", "", listing, many, {"200"}));
     if (serves("create"))
-      list.set("post", operation(kind, {"post", "post", "create"}, "", "", {body(one), dryRun(), fieldManager(), fieldValidation()}, one, {"200", "201", "202"}));
+      list.set("post", operation(kind, {"post", "post", "create"}, "", "",
+                                 {body(one), dryRun(), fieldManager(), fieldValidation()}, one, {"200", "201", "202"}));
     if (serves("deletecollection")) {
       std::vector<json::Value> deleting{body(deleteOptions, false)};
       addListParameters(deleting);
       addDeleteParameters(deleting);
-      list.set("delete", operation(kind, {"delete", "deletecollection", "deleteCollection"}, "", "", deleting, status, {"200"}));
+      list.set("delete",
+               operation(kind, {"delete", "deletecollection", "deleteCollection"}, "", "", deleting, status, {"200"}));
     }
     std::vector<json::Value> withPretty = shared;
     withPretty.push_back(pretty);
@@ -419,7 +499,9 @@ class Document {
     shared.push_back(pretty);
     auto writes = [&](json::Object& out, std::string_view suffix, std::string_view definition) {
       out.set("get", operation(kind, {"get", "get", "read"}, suffix, "", {}, definition, {"200"}));
-      out.set("put", operation(kind, {"put", "put", "replace"}, suffix, "", {body(definition), dryRun(), fieldManager(), fieldValidation()}, definition, {"200", "201"}));
+      out.set("put",
+              operation(kind, {"put", "put", "replace"}, suffix, "",
+                        {body(definition), dryRun(), fieldManager(), fieldValidation()}, definition, {"200", "201"}));
       out.set("patch", operation(kind, {"patch", "patch", "patch"}, suffix, "",
                                  {body(kPatch), dryRun(), fieldManager(), fieldValidation(),
                                   query("force", "Force is going to \"force\" Apply requests.", "boolean")},

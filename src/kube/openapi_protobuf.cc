@@ -1,5 +1,5 @@
-// An OpenAPI v2 document as gnostic's openapi.v2.Document (github.com/google/gnostic-models, openapiv2/OpenAPIv2.proto). Each
-// message is a table of JSON members and field numbers; one writer walks them.
+// An OpenAPI v2 document as gnostic's openapi.v2.Document (github.com/google/gnostic-models,
+// openapiv2/OpenAPIv2.proto). Each message is a table of JSON members and field numbers; one writer walks them.
 #include <cstring>
 #include <span>
 
@@ -82,52 +82,96 @@ std::string named(std::string_view name, std::string_view value) {
   return out;
 }
 
-// ---- the messages ----------------------------------------------------------------------------------------------------
+// ---- the messages
+// ----------------------------------------------------------------------------------------------------
 
 extern const Message kSchema;
-const Entry kSchemaEntries[] = {
-    {"$ref", 1, Kind::Text}, {"format", 2, Kind::Text}, {"title", 3, Kind::Text}, {"description", 4, Kind::Text}, {"default", 5, Kind::Any},
-    {"multipleOf", 6, Kind::Real}, {"maximum", 7, Kind::Real}, {"exclusiveMaximum", 8, Kind::Flag}, {"minimum", 9, Kind::Real},
-    {"exclusiveMinimum", 10, Kind::Flag}, {"maxLength", 11, Kind::Int}, {"minLength", 12, Kind::Int}, {"pattern", 13, Kind::Text},
-    {"maxItems", 14, Kind::Int}, {"minItems", 15, Kind::Int}, {"uniqueItems", 16, Kind::Flag}, {"maxProperties", 17, Kind::Int},
-    {"minProperties", 18, Kind::Int}, {"required", 19, Kind::Texts}, {"enum", 20, Kind::Anys}, {"additionalProperties", 21, Kind::Additional},
-    {"type", 22, Kind::Type}, {"items", 23, Kind::Items}, {"allOf", 24, Kind::Many, &kSchema}, {"properties", 25, Kind::Named, &kSchema},
-    {"readOnly", 27, Kind::Flag}, {"example", 30, Kind::Any}};
+const Entry kSchemaEntries[] = {{"$ref", 1, Kind::Text},
+                                {"format", 2, Kind::Text},
+                                {"title", 3, Kind::Text},
+                                {"description", 4, Kind::Text},
+                                {"default", 5, Kind::Any},
+                                {"multipleOf", 6, Kind::Real},
+                                {"maximum", 7, Kind::Real},
+                                {"exclusiveMaximum", 8, Kind::Flag},
+                                {"minimum", 9, Kind::Real},
+                                {"exclusiveMinimum", 10, Kind::Flag},
+                                {"maxLength", 11, Kind::Int},
+                                {"minLength", 12, Kind::Int},
+                                {"pattern", 13, Kind::Text},
+                                {"maxItems", 14, Kind::Int},
+                                {"minItems", 15, Kind::Int},
+                                {"uniqueItems", 16, Kind::Flag},
+                                {"maxProperties", 17, Kind::Int},
+                                {"minProperties", 18, Kind::Int},
+                                {"required", 19, Kind::Texts},
+                                {"enum", 20, Kind::Anys},
+                                {"additionalProperties", 21, Kind::Additional},
+                                {"type", 22, Kind::Type},
+                                {"items", 23, Kind::Items},
+                                {"allOf", 24, Kind::Many, &kSchema},
+                                {"properties", 25, Kind::Named, &kSchema},
+                                {"readOnly", 27, Kind::Flag},
+                                {"example", 30, Kind::Any}};
 const Message kSchema = {kSchemaEntries, 31};
 
-const Entry kBodyEntries[] = {{"description", 1, Kind::Text}, {"name", 2, Kind::Text}, {"in", 3, Kind::Text}, {"required", 4, Kind::Flag}, {"schema", 5, Kind::One, &kSchema}};
+const Entry kBodyEntries[] = {{"description", 1, Kind::Text},
+                              {"name", 2, Kind::Text},
+                              {"in", 3, Kind::Text},
+                              {"required", 4, Kind::Flag},
+                              {"schema", 5, Kind::One, &kSchema}};
 const Message kBody = {kBodyEntries, 6};
-const Entry kQueryEntries[] = {{"required", 1, Kind::Flag}, {"in", 2, Kind::Text}, {"description", 3, Kind::Text}, {"name", 4, Kind::Text},
-                               {"type", 6, Kind::Text}, {"format", 7, Kind::Text}, {"uniqueItems", 20, Kind::Flag}};
+const Entry kQueryEntries[] = {{"required", 1, Kind::Flag},    {"in", 2, Kind::Text},   {"description", 3, Kind::Text},
+                               {"name", 4, Kind::Text},        {"type", 6, Kind::Text}, {"format", 7, Kind::Text},
+                               {"uniqueItems", 20, Kind::Flag}};
 const Message kQuery = {kQueryEntries, 23};
-const Entry kPathParameterEntries[] = {{"required", 1, Kind::Flag}, {"in", 2, Kind::Text}, {"description", 3, Kind::Text}, {"name", 4, Kind::Text},
-                                       {"type", 5, Kind::Text}, {"format", 6, Kind::Text}, {"uniqueItems", 19, Kind::Flag}};
+const Entry kPathParameterEntries[] = {
+    {"required", 1, Kind::Flag}, {"in", 2, Kind::Text},     {"description", 3, Kind::Text}, {"name", 4, Kind::Text},
+    {"type", 5, Kind::Text},     {"format", 6, Kind::Text}, {"uniqueItems", 19, Kind::Flag}};
 const Message kPathParameter = {kPathParameterEntries, 22};
 
 const Entry kResponseEntries[] = {{"description", 1, Kind::Text}, {"schema", 2, Kind::Response}};
 const Message kResponse = {kResponseEntries, 5};
 
-const Entry kOperationEntries[] = {
-    {"tags", 1, Kind::Texts}, {"summary", 2, Kind::Text}, {"description", 3, Kind::Text}, {"operationId", 5, Kind::Text}, {"produces", 6, Kind::Texts},
-    {"consumes", 7, Kind::Texts}, {"parameters", 8, Kind::Parameters}, {"responses", 9, Kind::Responses}, {"schemes", 10, Kind::Texts},
-    {"deprecated", 11, Kind::Flag}, {"security", 12, Kind::Security}};
+const Entry kOperationEntries[] = {{"tags", 1, Kind::Texts},
+                                   {"summary", 2, Kind::Text},
+                                   {"description", 3, Kind::Text},
+                                   {"operationId", 5, Kind::Text},
+                                   {"produces", 6, Kind::Texts},
+                                   {"consumes", 7, Kind::Texts},
+                                   {"parameters", 8, Kind::Parameters},
+                                   {"responses", 9, Kind::Responses},
+                                   {"schemes", 10, Kind::Texts},
+                                   {"deprecated", 11, Kind::Flag},
+                                   {"security", 12, Kind::Security}};
 const Message kOperation = {kOperationEntries, 13};
 
-const Entry kPathItemEntries[] = {{"get", 2, Kind::One, &kOperation}, {"put", 3, Kind::One, &kOperation}, {"post", 4, Kind::One, &kOperation},
-                                  {"delete", 5, Kind::One, &kOperation}, {"options", 6, Kind::One, &kOperation}, {"head", 7, Kind::One, &kOperation},
-                                  {"patch", 8, Kind::One, &kOperation}, {"parameters", 9, Kind::Parameters}};
+const Entry kPathItemEntries[] = {{"get", 2, Kind::One, &kOperation},     {"put", 3, Kind::One, &kOperation},
+                                  {"post", 4, Kind::One, &kOperation},    {"delete", 5, Kind::One, &kOperation},
+                                  {"options", 6, Kind::One, &kOperation}, {"head", 7, Kind::One, &kOperation},
+                                  {"patch", 8, Kind::One, &kOperation},   {"parameters", 9, Kind::Parameters}};
 const Message kPathItem = {kPathItemEntries, 10};
 
-const Entry kApiKeyEntries[] = {{"type", 1, Kind::Text}, {"name", 2, Kind::Text}, {"in", 3, Kind::Text}, {"description", 4, Kind::Text}};
+const Entry kApiKeyEntries[] = {
+    {"type", 1, Kind::Text}, {"name", 2, Kind::Text}, {"in", 3, Kind::Text}, {"description", 4, Kind::Text}};
 const Message kApiKey = {kApiKeyEntries, 5};
 const Entry kInfoEntries[] = {{"title", 1, Kind::Text}, {"version", 2, Kind::Text}, {"description", 3, Kind::Text}};
 const Message kInfo = {kInfoEntries, 7};
-const Entry kDocumentEntries[] = {{"swagger", 1, Kind::Text}, {"info", 2, Kind::One, &kInfo}, {"host", 3, Kind::Text}, {"basePath", 4, Kind::Text},
-                                  {"schemes", 5, Kind::Texts}, {"consumes", 6, Kind::Texts}, {"produces", 7, Kind::Texts}, {"paths", 8, Kind::Paths},
-                                  {"definitions", 9, Kind::Named, &kSchema}, {"security", 12, Kind::Security}, {"securityDefinitions", 13, Kind::SecurityDefs}};
+const Entry kDocumentEntries[] = {{"swagger", 1, Kind::Text},
+                                  {"info", 2, Kind::One, &kInfo},
+                                  {"host", 3, Kind::Text},
+                                  {"basePath", 4, Kind::Text},
+                                  {"schemes", 5, Kind::Texts},
+                                  {"consumes", 6, Kind::Texts},
+                                  {"produces", 7, Kind::Texts},
+                                  {"paths", 8, Kind::Paths},
+                                  {"definitions", 9, Kind::Named, &kSchema},
+                                  {"security", 12, Kind::Security},
+                                  {"securityDefinitions", 13, Kind::SecurityDefs}};
 const Message kDocument = {kDocumentEntries, 16};
 
-// ---- the writer ------------------------------------------------------------------------------------------------------
+// ---- the writer
+// ------------------------------------------------------------------------------------------------------
 
 std::string parametersItem(json::Value value) {
   std::string parameter;
@@ -135,8 +179,10 @@ std::string parametersItem(json::Value value) {
     putBytes(parameter, 1, encode(kBody, value));
   } else {
     std::string plain;
-    if (value["in"].asString() == "path") putBytes(plain, 4, encode(kPathParameter, value));
-    else putBytes(plain, 3, encode(kQuery, value));
+    if (value["in"].asString() == "path")
+      putBytes(plain, 4, encode(kPathParameter, value));
+    else
+      putBytes(plain, 3, encode(kQuery, value));
     putBytes(parameter, 2, plain);
   }
   std::string out;
@@ -150,22 +196,28 @@ void put(std::string& out, const Entry& entry, json::Value value) {
     case Kind::Text:
       if (!value.asString().empty()) putBytes(out, entry.number, value.asString());
       return;
-    case Kind::Flag: return putInt(out, entry.number, value.asBool());
-    case Kind::Int: return putInt(out, entry.number, static_cast<uint64_t>(value.asInt()));
-    case Kind::Real: return putReal(out, entry.number, value.real().value_or(0));
+    case Kind::Flag:
+      return putInt(out, entry.number, value.asBool());
+    case Kind::Int:
+      return putInt(out, entry.number, static_cast<uint64_t>(value.asInt()));
+    case Kind::Real:
+      return putReal(out, entry.number, value.real().value_or(0));
     case Kind::Texts:
       for (json::Value item : value.items()) putBytes(out, entry.number, item.asString());
       return;
-    case Kind::Any: return putBytes(out, entry.number, any(value));
+    case Kind::Any:
+      return putBytes(out, entry.number, any(value));
     case Kind::Anys:
       for (json::Value item : value.items()) putBytes(out, entry.number, any(item));
       return;
-    case Kind::One: return putBytes(out, entry.number, encode(*entry.message, value));
+    case Kind::One:
+      return putBytes(out, entry.number, encode(*entry.message, value));
     case Kind::Many:
       for (json::Value item : value.items()) putBytes(out, entry.number, encode(*entry.message, item));
       return;
     case Kind::Named:
-      for (const json::Member& member : value.members()) putBytes(inner, 1, named(member.key, encode(*entry.message, member.value)));
+      for (const json::Member& member : value.members())
+        putBytes(inner, 1, named(member.key, encode(*entry.message, member.value)));
       return putBytes(out, entry.number, inner);
     case Kind::Type:
       if (value.isString()) putBytes(inner, 1, value.asString());
@@ -175,8 +227,10 @@ void put(std::string& out, const Entry& entry, json::Value value) {
       putBytes(inner, 1, encode(kSchema, value));
       return putBytes(out, entry.number, inner);
     case Kind::Additional:
-      if (value.isBool()) putInt(inner, 2, value.asBool());
-      else putBytes(inner, 1, encode(kSchema, value));
+      if (value.isBool())
+        putInt(inner, 2, value.asBool());
+      else
+        putBytes(inner, 1, encode(kSchema, value));
       return putBytes(out, entry.number, inner);
     case Kind::Parameters:
       for (json::Value item : value.items()) putBytes(out, entry.number, parametersItem(item));
@@ -192,7 +246,8 @@ void put(std::string& out, const Entry& entry, json::Value value) {
       putBytes(inner, 1, encode(kSchema, value));
       return putBytes(out, entry.number, inner);
     case Kind::Paths:
-      for (const json::Member& member : value.members()) putBytes(inner, 2, named(member.key, encode(kPathItem, member.value)));
+      for (const json::Member& member : value.members())
+        putBytes(inner, 2, named(member.key, encode(kPathItem, member.value)));
       return putBytes(out, entry.number, inner);
     case Kind::Security:
       for (json::Value item : value.items()) {

@@ -7,7 +7,8 @@ namespace {
 
 std::vector<KindPtr> withCustomKind() {
   std::vector<KindPtr> kinds = builtinKinds();
-  auto doc = json::parseDoc(R"({"metadata":{"name":"widgets.shop.example.com"},"spec":{"group":"shop.example.com","scope":"Namespaced",
+  auto doc = json::parseDoc(
+      R"({"metadata":{"name":"widgets.shop.example.com"},"spec":{"group":"shop.example.com","scope":"Namespaced",
     "names":{"plural":"widgets","kind":"Widget"},"versions":[{"name":"v1","served":true,"storage":true,
     "subresources":{"status":{},"scale":{"specReplicasPath":".spec.replicas","statusReplicasPath":".status.replicas"}},
     "schema":{"openAPIV3Schema":{"type":"object","description":"A widget.","properties":{"spec":{"type":"object","properties":{
@@ -36,16 +37,19 @@ TEST(OpenApi, Definitions) {
       {{"io.k8s.api.core.v1.PodSpec", "properties", "containers", "x-kubernetes-patch-merge-key"}, R"("name")"},
       {{"io.k8s.api.core.v1.PodSpec", "properties", "volumes", "x-kubernetes-patch-strategy"}, R"("merge,retainKeys")"},
       {{"io.k8s.api.core.v1.PodSpec", "properties", "containers", "x-kubernetes-list-map-keys"}, R"(["name"])"},
-      {{"io.k8s.api.core.v1.Volume", "properties", "emptyDir", "$ref"}, R"("#/definitions/io.k8s.api.core.v1.EmptyDirVolumeSource")"},
+      {{"io.k8s.api.core.v1.Volume", "properties", "emptyDir", "$ref"},
+       R"("#/definitions/io.k8s.api.core.v1.EmptyDirVolumeSource")"},
       {{"io.k8s.apimachinery.pkg.util.intstr.IntOrString", "format"}, R"("int-or-string")"},
       {{"io.k8s.apimachinery.pkg.api.resource.Quantity", "type"}, R"("string")"},
       {{"com.example.shop.v1.Widget", "description"}, R"("A widget.")"},
-      {{"com.example.shop.v1.Widget", "x-kubernetes-group-version-kind"}, R"([{"group":"shop.example.com","kind":"Widget","version":"v1"}])"},
+      {{"com.example.shop.v1.Widget", "x-kubernetes-group-version-kind"},
+       R"([{"group":"shop.example.com","kind":"Widget","version":"v1"}])"},
       {{"com.example.shop.v1.Widget", "properties", "spec", "properties"},
        R"({"free":{"type":"object","x-kubernetes-preserve-unknown-fields":true},"list":{"items":{"enum":["a"],"type":"string"},)"
        R"("type":"array","x-kubernetes-list-type":"set"},"n":{},"port":{"x-kubernetes-int-or-string":true}})"},
       {{"com.example.shop.v1.Widget", "properties", "spec", "x-kubernetes-validations"}, R"([{"rule":"self.n > 1"}])"},
-      {{"com.example.shop.v1.WidgetList", "properties", "items", "items"}, R"({"$ref":"#/definitions/com.example.shop.v1.Widget"})"},
+      {{"com.example.shop.v1.WidgetList", "properties", "items", "items"},
+       R"({"$ref":"#/definitions/com.example.shop.v1.Widget"})"},
   };
   for (const Case& c : cases) {
     json::Value at = definitions;
@@ -53,7 +57,9 @@ TEST(OpenApi, Definitions) {
     for (const char* step : c.path) at = at[step], path += std::string("/") + step;
     EXPECT_EQ(json::print(at), c.want) << path;
   }
-  EXPECT_NE(definitions.at({"io.k8s.api.core.v1.PodSpec", "properties", "nodeName", "description"}).asString().find("node"), std::string_view::npos);
+  EXPECT_NE(
+      definitions.at({"io.k8s.api.core.v1.PodSpec", "properties", "nodeName", "description"}).asString().find("node"),
+      std::string_view::npos);
 }
 
 /// Every reference leads somewhere: a dangling one makes kubectl refuse the whole document.
@@ -75,8 +81,10 @@ TEST(OpenApi, ReferencesAndPaths) {
   references(doc->root, doc->root["definitions"], seen);
   EXPECT_GT(seen, 500u);
   json::Value paths = doc->root["paths"];
-  for (const char* path : {"/api/v1/pods", "/api/v1/namespaces/{namespace}/pods", "/api/v1/namespaces/{namespace}/pods/{name}/status", "/api/v1/nodes/{name}",
-                           "/apis/batch/v1/namespaces/{namespace}/jobs", "/apis/shop.example.com/v1/namespaces/{namespace}/widgets/{name}/scale"})
+  for (const char* path :
+       {"/api/v1/pods", "/api/v1/namespaces/{namespace}/pods", "/api/v1/namespaces/{namespace}/pods/{name}/status",
+        "/api/v1/nodes/{name}", "/apis/batch/v1/namespaces/{namespace}/jobs",
+        "/apis/shop.example.com/v1/namespaces/{namespace}/widgets/{name}/scale"})
     EXPECT_TRUE(paths.has(path)) << path;
   EXPECT_FALSE(paths["/api/v1/namespaces"].has("delete"));
   json::Value patch = paths["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"];
@@ -91,7 +99,8 @@ TEST(OpenApi, ReferencesAndPaths) {
 
 TEST(OpenApi, Protobuf) {
   json::Arena arena;
-  auto document = json::parse(arena, R"({"swagger":"2.0","info":{"title":"t"},"definitions":{"a":{"type":"string","x-k":1}}})");
+  auto document =
+      json::parse(arena, R"({"swagger":"2.0","info":{"title":"t"},"definitions":{"a":{"type":"string","x-k":1}}})");
   auto field = [](int tag, std::string_view bytes) {  // of fewer than 128 bytes
     std::string out;
     if (tag >= 128) out += static_cast<char>(tag | 0x80), tag >>= 7;
@@ -101,7 +110,8 @@ TEST(OpenApi, Protobuf) {
   std::string type = field(number(22), field(number(1), "string"));
   std::string extension = field(number(31), field(number(1), "x-k") + field(number(2), field(number(2), "1\n")));
   std::string definition = field(number(1), "a") + field(number(2), type + extension);
-  EXPECT_EQ(openapiDocumentProtobuf(*document), field(number(1), "2.0") + field(number(2), field(number(1), "t")) + field(number(9), field(number(1), definition)));
+  EXPECT_EQ(openapiDocumentProtobuf(*document), field(number(1), "2.0") + field(number(2), field(number(1), "t")) +
+                                                    field(number(9), field(number(1), definition)));
   std::vector<KindPtr> kinds = withCustomKind();
   EXPECT_EQ(openapiV2Protobuf(kinds), openapiV2Protobuf(kinds));
   EXPECT_GT(openapiV2Protobuf(kinds).size(), 100'000u);

@@ -1,5 +1,5 @@
-// Protobuf bodies: wire bytes to the JSON tree that the same object would be. Only reading: answers are always JSON, which every
-// client accepts.
+// Protobuf bodies: wire bytes to the JSON tree that the same object would be. Only reading: answers are always JSON,
+// which every client accepts.
 #include <fmt/format.h>
 
 #include <cstring>
@@ -71,7 +71,8 @@ class Reader {
         STOKER_TRY(token.bytes, take(length));
         return token;
       }
-      default: return malformed(fmt::format("wire type {} of field {} is not used by Kubernetes", token.wire, token.number));
+      default:
+        return malformed(fmt::format("wire type {} of field {} is not used by Kubernetes", token.wire, token.number));
     }
   }
 
@@ -88,30 +89,41 @@ class Reader {
 bool validUtf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     auto lead = static_cast<unsigned char>(text[i]);
-    size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+    size_t length = lead < 0x80                   ? 1
+                    : lead >= 0xC2 && lead < 0xE0 ? 2
+                    : lead >= 0xE0 && lead < 0xF0 ? 3
+                    : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                  : 0;
     if (length == 0 || i + length > text.size()) return false;
     for (size_t k = 1; k < length; ++k)
       if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return false;
     auto second = length > 1 ? static_cast<unsigned char>(text[i + 1]) : 0;
-    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) return false;
+    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) ||
+        (lead == 0xF4 && second > 0x8F))
+      return false;
     i += length;
   }
   return true;
 }
 
 bool numeric(const Schema& schema) {
-  return schema.type == Schema::Type::Integer || schema.type == Schema::Type::Boolean || schema.type == Schema::Type::Number;
+  return schema.type == Schema::Type::Integer || schema.type == Schema::Type::Boolean ||
+         schema.type == Schema::Type::Number;
 }
 
 /// Go's zero of a scalar, which omitempty leaves out of JSON.
 bool isZero(const Schema& schema, json::Value value) {
   switch (schema.type) {
     case Schema::Type::String:
-    case Schema::Type::Bytes: return value.asString().empty();
+    case Schema::Type::Bytes:
+      return value.asString().empty();
     case Schema::Type::Integer:
-    case Schema::Type::Number: return value.real() == 0.0;
-    case Schema::Type::Boolean: return !value.asBool();
-    default: return false;
+    case Schema::Type::Number:
+      return value.real() == 0.0;
+    case Schema::Type::Boolean:
+      return !value.asBool();
+    default:
+      return false;
   }
 }
 
@@ -152,8 +164,10 @@ class Decoder {
     }
     for (Slot& slot : slots) {
       json::Value value = slot.value;
-      if (slot.field->schema->type == Schema::Type::Map) value = json::object(arena_, slot.entries);
-      else if (slot.field->schema->type == Schema::Type::Array && !slot.field->schema->builtin()) value = json::array(arena_, slot.items);
+      if (slot.field->schema->type == Schema::Type::Map)
+        value = json::object(arena_, slot.entries);
+      else if (slot.field->schema->type == Schema::Type::Array && !slot.field->schema->builtin())
+        value = json::array(arena_, slot.items);
       if (value.isNull()) continue;  // a zero time
       // The wire has zeros for every field that is no pointer; JSON has them only where Go encodes them.
       if (isZero(*slot.field->schema, value) && !slot.field->pointer && !slot.field->always) continue;
@@ -165,13 +179,20 @@ class Decoder {
   Result<json::Value> message(const Schema& schema, std::string_view wire, int depth) {
     switch (schema.type) {
       case Schema::Type::Time:
-      case Schema::Type::MicroTime: return time(schema.type, wire);
-      case Schema::Type::Quantity: return quantity(wire);
-      case Schema::Type::IntOrString: return intOrString(wire);
-      case Schema::Type::Any: return rawJson(wire);
-      case Schema::Type::Choice: return choice(schema, wire, depth);
-      case Schema::Type::Array: return wrappedList(schema, wire, depth);
-      default: break;
+      case Schema::Type::MicroTime:
+        return time(schema.type, wire);
+      case Schema::Type::Quantity:
+        return quantity(wire);
+      case Schema::Type::IntOrString:
+        return intOrString(wire);
+      case Schema::Type::Any:
+        return rawJson(wire);
+      case Schema::Type::Choice:
+        return choice(schema, wire, depth);
+      case Schema::Type::Array:
+        return wrappedList(schema, wire, depth);
+      default:
+        break;
     }
     std::vector<json::Member> list;
     STOKER_CHECK(members(schema, wire, depth, list));
@@ -192,14 +213,16 @@ class Decoder {
 
   Result<json::Value> number(const Schema& schema, uint64_t bits) {
     switch (schema.type) {
-      case Schema::Type::Boolean: return json::boolean(bits != 0);
+      case Schema::Type::Boolean:
+        return json::boolean(bits != 0);
       case Schema::Type::Number: {
         double real;
         std::memcpy(&real, &bits, 8);
         if (real != real || real - real != 0) return malformed("a number is not finite");
         return json::number(arena_, real);
       }
-      default: return json::number(arena_, schema.isInt32 ? int64_t{static_cast<int32_t>(bits)} : static_cast<int64_t>(bits));
+      default:
+        return json::number(arena_, schema.isInt32 ? int64_t{static_cast<int32_t>(bits)} : static_cast<int64_t>(bits));
     }
   }
 
@@ -217,7 +240,8 @@ class Decoder {
     return message(schema, token.bytes, depth + 1);
   }
 
-  Result<void> elements(const Schema& schema, const Token& token, int depth, std::vector<json::Value>& out, std::string_view name) {
+  Result<void> elements(const Schema& schema, const Token& token, int depth, std::vector<json::Value>& out,
+                        std::string_view name) {
     if (numeric(schema) && token.wire == kBytes) {  // packed
       if (schema.type == Schema::Type::Number) {
         if (token.bytes.size() % 8) return malformed(fmt::format("field {} holds half a number", name));
@@ -258,7 +282,8 @@ class Decoder {
     }
     if (!validUtf8(key)) return malformed("a map key is not valid UTF-8");
     if (!given) {
-      Token zero{.number = 2, .wire = numeric(schema) ? (schema.type == Schema::Type::Number ? kFixed64 : kVarint) : kBytes};
+      Token zero{.number = 2,
+                 .wire = numeric(schema) ? (schema.type == Schema::Type::Number ? kFixed64 : kVarint) : kBytes};
       STOKER_TRY(value, single(schema, zero, depth, "value"));
     }
     out.push_back({key, value});
@@ -277,7 +302,8 @@ class Decoder {
     if (!given) return json::Value();  // Go's zero time is an empty message and null in JSON
     // What sys_time<nanoseconds> can hold: the years 1678 to 2261.
     constexpr int64_t kLimit = INT64_MAX / 1'000'000'000 - 1;
-    if (seconds > kLimit || seconds < -kLimit || nanos < 0 || nanos >= 1'000'000'000) return malformed(fmt::format("{} seconds and {} nanoseconds is no time", seconds, nanos));
+    if (seconds > kLimit || seconds < -kLimit || nanos < 0 || nanos >= 1'000'000'000)
+      return malformed(fmt::format("{} seconds and {} nanoseconds is no time", seconds, nanos));
     Time time{std::chrono::seconds(seconds) + std::chrono::nanoseconds(nanos)};
     return json::string(arena_, type == Schema::Type::Time ? formatTime(time) : formatMicroTime(time));
   }
@@ -374,7 +400,9 @@ Result<ProtobufEnvelope> openProtobufEnvelope(std::string_view body) {
     } else if (token.number == 2) {
       out.raw = token.bytes;
     } else if (token.number == 3 && !token.bytes.empty()) {
-      return Error(Reason::UnsupportedMediaType, fmt::format("protobuf body: content encoding {} is not supported; send the object unencoded", quote(token.bytes)));
+      return Error(Reason::UnsupportedMediaType,
+                   fmt::format("protobuf body: content encoding {} is not supported; send the object unencoded",
+                               quote(token.bytes)));
     } else if (token.number == 4) {
       out.contentType = token.bytes;
     }

@@ -41,9 +41,12 @@ class PathStack {
   std::string str() const {
     std::string out(base_);
     for (const Piece& piece : pieces_) {
-      if (piece.index == kName) out = childPath(out, piece.name);
-      else if (piece.index == kKey) out = out + "[" + std::string(piece.name) + "]";
-      else out = indexPath(out, piece.index);
+      if (piece.index == kName)
+        out = childPath(out, piece.name);
+      else if (piece.index == kKey)
+        out = out + "[" + std::string(piece.name) + "]";
+      else
+        out = indexPath(out, piece.index);
     }
     return out;
   }

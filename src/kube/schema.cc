@@ -85,10 +85,14 @@ class Builtins final : public SchemaSet {
     if (slot) return slot;
     slot = make();
     slot->name = kind;
-    if (kind == "bool") slot->type = Schema::Type::Boolean;
-    else if (kind == "double") slot->type = Schema::Type::Number, slot->format = "double";
-    else if (kind == "bytes") slot->type = Schema::Type::Bytes, slot->format = "byte";
-    else if (kind == "string") slot->type = Schema::Type::String;
+    if (kind == "bool")
+      slot->type = Schema::Type::Boolean;
+    else if (kind == "double")
+      slot->type = Schema::Type::Number, slot->format = "double";
+    else if (kind == "bytes")
+      slot->type = Schema::Type::Bytes, slot->format = "byte";
+    else if (kind == "string")
+      slot->type = Schema::Type::String;
     else {
       slot->type = Schema::Type::Integer;
       slot->isInt32 = kind == "int32";
@@ -127,11 +131,16 @@ class Builtins final : public SchemaSet {
     Field field{.name = std::string(cells[0]), .schema = typed(cells[2], attributes)};
     std::from_chars(cells[1].data(), cells[1].data() + cells[1].size(), field.proto);
     for (std::string_view attribute : split(attributes, ' ')) {
-      if (attribute == "required") field.required = true;
-      else if (attribute == "inline") field.inlined = true;
-      else if (attribute == "pointer") field.pointer = true;
-      else if (attribute == "always") field.always = true;
-      else if (attribute.starts_with("mergeKey=")) field.mergeKey = attribute.substr(9);
+      if (attribute == "required")
+        field.required = true;
+      else if (attribute == "inline")
+        field.inlined = true;
+      else if (attribute == "pointer")
+        field.pointer = true;
+      else if (attribute == "always")
+        field.always = true;
+      else if (attribute.starts_with("mergeKey="))
+        field.mergeKey = attribute.substr(9);
       else if (attribute.starts_with("patch="))
         for (std::string_view strategy : split(attribute.substr(6), ',')) {
           field.patchMerge |= strategy == "merge";
@@ -145,23 +154,30 @@ class Builtins final : public SchemaSet {
   void wellKnown(std::string_view name, Schema& schema) {
     using Type = Schema::Type;
     std::string_view last = name.substr(name.rfind('.') + 1);
-    if (last == "Quantity") schema.type = Type::Quantity;
-    else if (last == "IntOrString") schema.type = Type::IntOrString;
-    else if (name.starts_with(kMeta) && last == "Time") schema.type = Type::Time;
-    else if (name.starts_with(kMeta) && last == "MicroTime") schema.type = Type::MicroTime;
+    if (last == "Quantity")
+      schema.type = Type::Quantity;
+    else if (last == "IntOrString")
+      schema.type = Type::IntOrString;
+    else if (name.starts_with(kMeta) && last == "Time")
+      schema.type = Type::Time;
+    else if (name.starts_with(kMeta) && last == "MicroTime")
+      schema.type = Type::MicroTime;
     else if (last == "ExtraValue" || last == "Verbs") {  // named string lists, which protobuf wraps in a message
       schema.type = Type::Array;
       schema.items = scalar("string");
-    } else if (schema.fields.size() == 1 && schema.fields[0].name == "-") {  // RawExtension, JSON, FieldsV1: JSON as bytes
+    } else if (schema.fields.size() == 1 &&
+               schema.fields[0].name == "-") {  // RawExtension, JSON, FieldsV1: JSON as bytes
       schema.type = Type::Any;
-    } else if (last == "JSONSchemaPropsOrArray" || last == "JSONSchemaPropsOrBool" || last == "JSONSchemaPropsOrStringArray") {
+    } else if (last == "JSONSchemaPropsOrArray" || last == "JSONSchemaPropsOrBool" ||
+               last == "JSONSchemaPropsOrStringArray") {
       schema.type = Type::Choice;
       for (const Field& field : schema.fields) schema.choices.push_back(field.schema);
     }
   }
 
   Field* fieldOf(std::string_view shortName, std::string_view fieldName, Schema** owner) {
-    std::string_view prefix = shortName.starts_with("apiextensions.") ? "k8s.io.apiextensions_apiserver.pkg.apis." : "k8s.io.api.";
+    std::string_view prefix =
+        shortName.starts_with("apiextensions.") ? "k8s.io.apiextensions_apiserver.pkg.apis." : "k8s.io.api.";
     auto found = messages_.find(std::string(prefix) + std::string(shortName));
     if (found != messages_.end()) {
       *owner = found->second;

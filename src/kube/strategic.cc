@@ -1,6 +1,6 @@
-// Strategic merge patch: apimachinery/pkg/util/strategicpatch's StrategicMergeMapPatch over a Schema. Lists whose field has
-// patchStrategy merge are merged by key, or as sets when their elements are scalars; their order follows the patch, and what
-// only the server has keeps its place among them.
+// Strategic merge patch: apimachinery/pkg/util/strategicpatch's StrategicMergeMapPatch over a Schema. Lists whose field
+// has patchStrategy merge are merged by key, or as sets when their elements are scalars; their order follows the patch,
+// and what only the server has keeps its place among them.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -70,7 +70,8 @@ class Merger {
       }
       auto found = target.find(name);
       if (found == target.end() || found->second.type() != change.type()) {
-        if (deleting && !change.isArray()) return badPatch(fmt::format("the list in the patch under {} must be a list", key));
+        if (deleting && !change.isArray())
+          return badPatch(fmt::format("the list in the patch under {} must be a list", key));
         if (!deleting) target[name] = withoutDirectives(change);
         continue;
       }
@@ -97,7 +98,9 @@ class Merger {
   Result<json::Value> wholeMap(json::Value directive, json::Value patch) {
     if (directive.asString() == "replace") return json::without(arena_, patch, kDirective);
     if (directive.asString() == "delete") return json::object(arena_, {});
-    return badPatch(fmt::format("unknown patch type: {} in map: {}", directive.isString() ? directive.asString() : json::print(directive), json::print(patch)));
+    return badPatch(fmt::format("unknown patch type: {} in map: {}",
+                                directive.isString() ? directive.asString() : json::print(directive),
+                                json::print(patch)));
   }
 
   /// A patch value that meets nothing: its nulls and directives mean nothing there.
@@ -105,7 +108,8 @@ class Merger {
     if (value.isObject()) {
       std::vector<json::Member> kept;
       for (const json::Member& member : value.members())
-        if (!isDirective(member.key) && !member.value.isNull()) kept.push_back({member.key, withoutDirectives(member.value)});
+        if (!isDirective(member.key) && !member.value.isNull())
+          kept.push_back({member.key, withoutDirectives(member.value)});
       return objectOf(arena_, kept);
     }
     if (value.isArray()) {
@@ -124,11 +128,14 @@ class Merger {
     changes.erase(found);
     if (!keys.isArray()) return badPatch("invalid patch format of retainKeys: $retainKeys must be a list of strings");
     auto listed = [&](std::string_view name) {
-      return std::any_of(keys.items().begin(), keys.items().end(), [&](json::Value key) { return key.isString() && key.asString() == name; });
+      return std::any_of(keys.items().begin(), keys.items().end(),
+                         [&](json::Value key) { return key.isString() && key.asString() == name; });
     };
     for (auto& [key, value] : changes)
       if (!value.isNull() && !isDirective(key) && !listed(key))
-        return badPatch(fmt::format("invalid patch format of retainKeys: {} is in the patch, but not in the retainKeys list {}", key, json::print(keys)));
+        return badPatch(
+            fmt::format("invalid patch format of retainKeys: {} is in the patch, but not in the retainKeys list {}",
+                        key, json::print(keys)));
     std::erase_if(target, [&](auto& member) { return !listed(member.first); });
     return {};
   }
@@ -141,7 +148,8 @@ class Merger {
     for (auto& [key, order] : orders) {
       std::string_view name = key.substr(kSetOrder.size());
       changes.erase(key);
-      if (!order.isArray()) return badPatch(fmt::format("invalid patch format of setElementOrder list: {} must be a list", key));
+      if (!order.isArray())
+        return badPatch(fmt::format("invalid patch format of setElementOrder list: {} must be a list", key));
       Place place = placeOf(schema, name);
       json::Value patch, original;
       bool inPatch = changes.contains(name), inTarget = target.contains(name);
@@ -183,7 +191,8 @@ class Merger {
     for (size_t i = 0; i < order.size() && at < given.size(); ++i)
       if (same(given[at], order[i], mergeKey)) ++at;
     if (at < given.size())
-      return badPatch(fmt::format("The order in patch list:\n{}\n doesn't match {} list:\n{}\n", json::print(patch), "$setElementOrder", json::print(order)));
+      return badPatch(fmt::format("The order in patch list:\n{}\n doesn't match {} list:\n{}\n", json::print(patch),
+                                  "$setElementOrder", json::print(order)));
     return {};
   }
 
@@ -196,13 +205,15 @@ class Merger {
     return list.size();
   }
 
-  /// `merged` with the items named in `order` in that order, and the others in the server's order, each before the first item
-  /// that the server had after it.
+  /// `merged` with the items named in `order` in that order, and the others in the server's order, each before the
+  /// first item that the server had after it.
   Items arranged(const Items& merged, const Items& order, const Items& server, std::string_view mergeKey) {
     Items left, right;
     for (json::Value item : merged) (indexIn(order, item, mergeKey) < order.size() ? right : left).push_back(item);
     auto sortBy = [&](Items& items, const Items& by) {
-      std::stable_sort(items.begin(), items.end(), [&](json::Value a, json::Value b) { return indexIn(by, a, mergeKey) < indexIn(by, b, mergeKey); });
+      std::stable_sort(items.begin(), items.end(), [&](json::Value a, json::Value b) {
+        return indexIn(by, a, mergeKey) < indexIn(by, b, mergeKey);
+      });
     };
     sortBy(right, order);
     sortBy(left, server);
@@ -227,10 +238,12 @@ class Merger {
     for (json::Value list : {original, patch})
       for (json::Value item : list.items()) {
         if (item.isArray()) return cannotApply("lists of lists are not supported");
-        if (item.isObject() != sample.isObject()) return badPatch("list elements of different types: some are maps, some are not");
+        if (item.isObject() != sample.isObject())
+          return badPatch("list elements of different types: some are maps, some are not");
       }
     if (!sample.isObject()) return mergeScalars(itemsOf(original), itemsOf(patch), deleting);
-    if (place.mergeKey.empty()) return cannotApply(fmt::format("cannot merge lists without merge key for {}", json::print(patch)));
+    if (place.mergeKey.empty())
+      return cannotApply(fmt::format("cannot merge lists without merge key for {}", json::print(patch)));
     return mergeObjects(itemsOf(original), itemsOf(patch), place);
   }
 
@@ -285,7 +298,8 @@ class Merger {
 }  // namespace
 
 Result<json::Value> strategicMerge(json::Arena& arena, const Schema& schema, json::Value current, json::Value patch) {
-  if (!patch.isObject()) return badPatch(fmt::format("a strategic merge patch must be an object, got {}", json::typeName(patch.type())));
+  if (!patch.isObject())
+    return badPatch(fmt::format("a strategic merge patch must be an object, got {}", json::typeName(patch.type())));
   return Merger(arena).mergeMap(current, patch, &schema);
 }
 

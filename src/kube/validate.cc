@@ -1,5 +1,5 @@
-// Validation. Custom nodes get the words of kube-openapi ("spec.replicas in body should be ..."), which is what the API server
-// of upstream answers for custom resources; built-in messages get those of its hand-written checks.
+// Validation. Custom nodes get the words of kube-openapi ("spec.replicas in body should be ..."), which is what the API
+// server of upstream answers for custom resources; built-in messages get those of its hand-written checks.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -25,12 +25,18 @@ constexpr size_t kMaxCauses = 100;
 
 std::string_view jsonType(json::Value value) {
   switch (value.type()) {
-    case json::Type::Null: return "null";
-    case json::Type::Bool: return "boolean";
-    case json::Type::Number: return value.integer() ? "integer" : "number";
-    case json::Type::String: return "string";
-    case json::Type::Array: return "array";
-    case json::Type::Object: return "object";
+    case json::Type::Null:
+      return "null";
+    case json::Type::Bool:
+      return "boolean";
+    case json::Type::Number:
+      return value.integer() ? "integer" : "number";
+    case json::Type::String:
+      return "string";
+    case json::Type::Array:
+      return "array";
+    case json::Type::Object:
+      return "object";
   }
   return "";
 }
@@ -38,28 +44,44 @@ std::string_view jsonType(json::Value value) {
 std::string_view typeWord(Schema::Type type) {
   switch (type) {
     case Schema::Type::Object:
-    case Schema::Type::Map: return "object";
-    case Schema::Type::Array: return "array";
-    case Schema::Type::String: return "string";
-    case Schema::Type::Integer: return "integer";
-    case Schema::Type::Number: return "number";
-    case Schema::Type::Boolean: return "boolean";
-    case Schema::Type::IntOrString: return "integer,string";
-    default: return "";
+    case Schema::Type::Map:
+      return "object";
+    case Schema::Type::Array:
+      return "array";
+    case Schema::Type::String:
+      return "string";
+    case Schema::Type::Integer:
+      return "integer";
+    case Schema::Type::Number:
+      return "number";
+    case Schema::Type::Boolean:
+      return "boolean";
+    case Schema::Type::IntOrString:
+      return "integer,string";
+    default:
+      return "";
   }
 }
 
 bool typeHolds(Schema::Type type, json::Value value) {
   switch (type) {
     case Schema::Type::Object:
-    case Schema::Type::Map: return value.isObject();
-    case Schema::Type::Array: return value.isArray();
-    case Schema::Type::String: return value.isString();
-    case Schema::Type::Integer: return value.integer().has_value() && value.isNumber();
-    case Schema::Type::Number: return value.isNumber();
-    case Schema::Type::Boolean: return value.isBool();
-    case Schema::Type::IntOrString: return value.isString() || (value.isNumber() && value.integer());
-    default: return true;
+    case Schema::Type::Map:
+      return value.isObject();
+    case Schema::Type::Array:
+      return value.isArray();
+    case Schema::Type::String:
+      return value.isString();
+    case Schema::Type::Integer:
+      return value.integer().has_value() && value.isNumber();
+    case Schema::Type::Number:
+      return value.isNumber();
+    case Schema::Type::Boolean:
+      return value.isBool();
+    case Schema::Type::IntOrString:
+      return value.isString() || (value.isNumber() && value.integer());
+    default:
+      return true;
   }
 }
 
@@ -92,7 +114,9 @@ class Validator {
     if (causes.size() < kMaxCauses) causes.push_back(std::move(cause));
   }
   std::string here() const { return path_.str(); }
-  void say(std::string value, std::string_view text) { add(invalid(here(), value, here() + " in body " + std::string(text))); }
+  void say(std::string value, std::string_view text) {
+    add(invalid(here(), value, here() + " in body " + std::string(text)));
+  }
 
   void checkEnum(const Schema& schema, json::Value value, bool typed) {
     if (schema.enumeration.empty()) return;
@@ -111,19 +135,23 @@ class Validator {
     std::string given = json::print(value);
     if (typed) {
       if (schema.minimum && schema.maximum && (number < *schema.minimum || number > *schema.maximum))
-        add(invalid(here(), given, fmt::format("must be between {} and {}, inclusive", text(*schema.minimum), text(*schema.maximum))));
+        add(invalid(here(), given,
+                    fmt::format("must be between {} and {}, inclusive", text(*schema.minimum), text(*schema.maximum))));
       else if (schema.minimum && !schema.maximum && number < *schema.minimum)
         add(invalid(here(), given, fmt::format("must be greater than or equal to {}", text(*schema.minimum))));
       return;
     }
     if (schema.minimum && (schema.exclusiveMinimum ? number <= *schema.minimum : number < *schema.minimum))
-      say(given, fmt::format("should be greater than {}{}", schema.exclusiveMinimum ? "" : "or equal to ", text(*schema.minimum)));
+      say(given, fmt::format("should be greater than {}{}", schema.exclusiveMinimum ? "" : "or equal to ",
+                             text(*schema.minimum)));
     if (schema.maximum && (schema.exclusiveMaximum ? number >= *schema.maximum : number > *schema.maximum))
-      say(given, fmt::format("should be less than {}{}", schema.exclusiveMaximum ? "" : "or equal to ", text(*schema.maximum)));
+      say(given, fmt::format("should be less than {}{}", schema.exclusiveMaximum ? "" : "or equal to ",
+                             text(*schema.maximum)));
     if (schema.multipleOf && *schema.multipleOf != 0) {
       double ratio = number / *schema.multipleOf;
       // Decimal fractions are not exact: 0.3 is a multiple of 0.1.
-      if (std::abs(ratio - std::round(ratio)) > 1e-9) say(given, fmt::format("should be a multiple of {}", text(*schema.multipleOf)));
+      if (std::abs(ratio - std::round(ratio)) > 1e-9)
+        say(given, fmt::format("should be a multiple of {}", text(*schema.multipleOf)));
     }
     if (schema.isInt32 && std::abs(number) > 2147483648.0) say(given, "must be of type int32: " + quote(given));
   }
@@ -131,7 +159,8 @@ class Validator {
   void checkString(const Schema& schema, json::Value value) {
     std::string_view text = value.asString();
     auto runes = [&] {
-      return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+      return std::count_if(text.begin(), text.end(),
+                           [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
     };
     if (schema.maxLength && runes() > *schema.maxLength)
       add({"FieldValueTooLong", fmt::format("Too long: may not be more than {} bytes", *schema.maxLength), here()});
@@ -140,7 +169,8 @@ class Validator {
     if (schema.compiled && !RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), schema.compiled->re))
       say(shown(value), fmt::format("should match '{}'", schema.pattern));
     if (!schema.format.empty() && !formatHolds(schema.format, text))
-      add(invalid(here(), shown(value), fmt::format("{} in body must be of type {}: {}", here(), schema.format, quote(text)),
+      add(invalid(here(), shown(value),
+                  fmt::format("{} in body must be of type {}: {}", here(), schema.format, quote(text)),
                   "FieldValueTypeInvalid"));
   }
 
@@ -148,8 +178,8 @@ class Validator {
     const json::Value* member = object.find(name);
     if (!member) return true;
     if (!typed) return false;
-    return member->isNull() || (member->isString() && member->asString().empty()) || (member->isArray() && member->empty()) ||
-           (member->isNumber() && member->integer() == 0);
+    return member->isNull() || (member->isString() && member->asString().empty()) ||
+           (member->isArray() && member->empty()) || (member->isNumber() && member->integer() == 0);
   }
 
   void checkRequired(const Schema& schema, json::Value value, bool typed) {
@@ -168,13 +198,16 @@ class Validator {
     if (schema.minProperties && size < *schema.minProperties)
       say(std::to_string(size), fmt::format("should have at least {} properties", *schema.minProperties));
     if (schema.maxProperties && size > *schema.maxProperties)
-      add({"FieldValueTooMany", fmt::format("Too many: {}: must have at most {} items", size, *schema.maxProperties), here()});
+      add({"FieldValueTooMany", fmt::format("Too many: {}: must have at most {} items", size, *schema.maxProperties),
+           here()});
     for (const json::Member& member : value.members()) {
       const Field* field = schema.field(member.key);
       const Schema* child = field ? field->schema : schema.items;
       if (!child) continue;
-      if (!field && typed) path_.pushKey(member.key);
-      else path_.push(member.key);
+      if (!field && typed)
+        path_.pushKey(member.key);
+      else
+        path_.push(member.key);
       check(*child, member.value, typed);
       path_.pop();
     }
@@ -185,7 +218,8 @@ class Validator {
     if (schema.minItems && size < *schema.minItems)
       say(std::to_string(size), fmt::format("should have at least {} items", *schema.minItems));
     if (schema.maxItems && size > *schema.maxItems) {
-      add({"FieldValueTooMany", fmt::format("Too many: {}: must have at most {} items", size, *schema.maxItems), here()});
+      add({"FieldValueTooMany", fmt::format("Too many: {}: must have at most {} items", size, *schema.maxItems),
+           here()});
       return;  // upstream stops as well: an oversized list is not walked
     }
     if (!typed) checkUnique(schema, value);
@@ -255,8 +289,10 @@ class Validator {
       size_t valid = 0;
       for (const Schema* one : schema.oneOf) {
         auto failed = tried(*one, value);
-        if (failed.empty()) ++valid;
-        else if (!best || failed.size() < best->size()) best = std::move(failed);
+        if (failed.empty())
+          ++valid;
+        else if (!best || failed.size() < best->size())
+          best = std::move(failed);
       }
       if (valid == 0) {
         composite("must validate one and only one schema (oneOf). Found none valid");
@@ -275,7 +311,8 @@ class Validator {
       }
       addAll(std::move(all));
       if (valid < schema.allOf.size())
-        composite(valid == 0 ? "must validate all the schemas (allOf). None validated" : "must validate all the schemas (allOf)");
+        composite(valid == 0 ? "must validate all the schemas (allOf). None validated"
+                             : "must validate all the schemas (allOf)");
     }
     if (schema.negated && tried(*schema.negated, value).empty()) composite("must not validate the schema (not)");
   }
