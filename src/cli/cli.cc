@@ -226,6 +226,42 @@ int logs(const FlagSet& flags, const Arguments& arguments) {
   return streamed.ok() ? 0 : fail(streamed.error());
 }
 
+// ---- wait ----------------------------------------------------------------------------------------------------------------
+
+/// Ends with the job: 0 when it succeeded, 1 when it failed or went away, 2 when the time was over.
+int wait(const FlagSet& flags, const Arguments& arguments) {
+  if (arguments.empty()) return fail(Error(Reason::BadRequest, "not set job name: stoker wait JOB"));
+  auto session = Session::open(flags);
+  if (!session.ok()) return fail(session.error());
+  if (auto job = session->job(arguments[0], now()); !job.ok()) return fail(job.error());
+  int64_t seconds = 0;
+  if (auto timeout = flags.duration("timeout")) seconds = std::max<int64_t>(1, std::chrono::duration_cast<std::chrono::seconds>(*timeout).count());
+  std::string path = fmt::format("/apis/kubeflow.org/v1/namespaces/{}/pytorchjobs?watch=true&fieldSelector=metadata.name%3D{}",
+                                 net::percentEncode(session->ns()), net::percentEncode(arguments[0]));
+  if (seconds > 0) path += fmt::format("&timeoutSeconds={}", seconds);
+  int outcome = 2;
+  std::string buffer;
+  auto streamed = session->api().stream(path, [&](std::string_view data) {
+    buffer += data;
+    for (size_t at; (at = buffer.find('\n')) != std::string::npos; buffer.erase(0, at + 1)) {
+      json::Arena arena;
+      auto event = json::parse(arena, std::string_view(buffer).substr(0, at));
+      if (!event.ok()) continue;
+      auto job = api::decode<api::PyTorchJob>((*event)["object"]);
+      if (api::isTrue(job.status.conditions, "Succeeded")) outcome = 0;
+      else if (api::isTrue(job.status.conditions, "Failed") || (*event)["type"].asString() == "DELETED") outcome = 1;
+    }
+    return outcome == 2;
+  });
+  if (!streamed.ok() && outcome == 2) return fail(streamed.error());
+  if (outcome == 2) {
+    fmt::print(stderr, "error: job {} has not ended{}\n", arguments[0], seconds > 0 ? fmt::format(" within {} s", seconds) : "");
+    return 2;
+  }
+  fmt::print("job {} {}\n", arguments[0], outcome == 0 ? "succeeded" : "failed");
+  return outcome;
+}
+
 // ---- why, top, whoami --------------------------------------------------------------------------------------------------
 
 int why(const FlagSet& flags, const Arguments& arguments) {
@@ -407,6 +443,8 @@ const std::map<std::string, Command>& commands() {
     Command deleteCommand{"delete JOB...", "Delete jobs and all that belongs to them.", {type}, remove};
     add("delete", deleteCommand);
     add("del", deleteCommand);
+    add("wait", {"wait JOB", "Wait until a job has ended; exit status 0 when it succeeded, 1 when it failed.",
+                 {{"timeout", 0, Type::Duration, "", "give up after this long (exit status 2)"}}, wait});
     add("why", {"why JOB", "Say in numbers why a job waits.", {}, why});
     std::vector<Flag> refresh{{"refresh", 'r', Type::Bool, "false", "repeat", false, "", "use watch -n 2 stoker top"}};
     add("top", {"top node|job", "Show what nodes and jobs use.", {}, top});
