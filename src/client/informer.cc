@@ -7,6 +7,8 @@ namespace {
 // First pause after a failed list or watch; doubled up to the bound. A server that restarts is back within the first few.
 constexpr Duration kFirstPause = 100ms;
 constexpr int kMaxDoublings = 8;
+// A watch that held this long was a good one: its end is a matter of course, not a failure to back off from.
+constexpr Duration kGoodWatch = 5s;
 }  // namespace
 
 struct Informer::Link {
@@ -34,7 +36,7 @@ void Informer::list() {
       if (!link->informer || link->generation != generation) return;
       Informer& self = *link->informer;
       if (!result->ok()) return self.retry(result->error(), &Informer::list);
-      self.failures_ = 0;
+      // Failures are not forgotten yet: a server that lists but cannot watch must not be listed without a pause.
       self.replace(**result);
       self.watch();
     });
@@ -44,12 +46,14 @@ void Informer::list() {
 void Informer::watch() {
   uint64_t generation = ++link_->generation;
   subscription_.reset();
+  watchedSince_ = loop_.now();
   subscription_ = cluster_.watch(
       resource_, {.resourceVersion = seen_}, [&loop = loop_, link = link_, generation](const WatchEvent& event) {
         loop.post([link, generation, event] {
           if (!link->informer || link->generation != generation) return;
           Informer& self = *link->informer;
           if (event.type != WatchEvent::Type::Error) return self.apply(event);
+          if (self.loop_.now() - self.watchedSince_ >= kGoodWatch) self.failures_ = 0;
           bool expired = event.error.reason == Reason::Expired || event.error.reason == Reason::Gone;
           self.retry(event.error, expired ? &Informer::list : &Informer::watch);
         });

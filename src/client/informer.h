@@ -50,6 +50,7 @@ class Informer {
   bool synced_ = false;
   uint64_t seen_ = 0;
   int failures_ = 0;
+  Time watchedSince_{};
 };
 
 }  // namespace stoker::client

@@ -65,12 +65,13 @@ Result<ServerAccess> readKubeconfig(const std::string& text, const std::string& 
   if (colon != std::string_view::npos && (!bracketed || colon > rest.find(']'))) {
     std::string_view digits = rest.substr(colon + 1);
     auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), out.port);
-    if (ec != std::errc() || end != digits.data() + digits.size())
+    if (ec != std::errc() || end != digits.data() + digits.size() || out.port == 0)
       return Error(Reason::BadRequest, fmt::format("server {} of cluster {} has no valid port", quote(server), out.cluster));
     rest = rest.substr(0, colon);
   }
   if (bracketed && rest.ends_with(']')) rest = rest.substr(1, rest.size() - 2);
   out.host = rest;
+  if (out.host.empty()) return Error(Reason::BadRequest, fmt::format("server {} of cluster {} names no host", quote(server), out.cluster));
   out.insecureSkipVerify = cluster["insecure-skip-tls-verify"].asBool();
   out.serverName = cluster["tls-server-name"].str();
   STOKER_TRY(out.caPem, material(cluster, "certificate-authority", directory));
@@ -79,6 +80,9 @@ Result<ServerAccess> readKubeconfig(const std::string& text, const std::string& 
   if (user.has("exec") || user.has("auth-provider"))
     return Error(Reason::BadRequest, fmt::format("user {} of the kubeconfig needs a credential plugin, which is not supported yet; use a "
                                                  "certificate or a token", out.user));
+  if (user.has("username") || user.has("password"))
+    return Error(Reason::BadRequest, fmt::format("user {} of the kubeconfig has a name and a password, which Kubernetes no longer knows; use "
+                                                 "a certificate or a token", out.user));
   STOKER_TRY(out.certificatePem, material(user, "client-certificate", directory));
   STOKER_TRY(out.keyPem, material(user, "client-key", directory));
   out.token = user["token"].str();

@@ -5,6 +5,11 @@
 #include <future>
 
 namespace stoker::client {
+namespace {
+// Timers follow the wall clock, waiting does not: it is looked at again at least this often, in case it was set forward (and
+// waits far ahead would overflow).
+constexpr Duration kLongestWait = 60s;
+}  // namespace
 
 ThreadLoop::ThreadLoop(std::string name, const Clock& clock) : clock_(clock) {
   thread_ = std::thread([this, name = std::move(name)] {
@@ -28,6 +33,7 @@ void ThreadLoop::post(Task task) {
   bool first;
   {
     std::lock_guard lock(mutex_);
+    if (stopping_) return;
     first = tasks_.empty();
     tasks_.push_back(std::move(task));
   }
@@ -59,12 +65,13 @@ void ThreadLoop::cancel(uint64_t id) {
 
 void ThreadLoop::call(const Task& task) {
   if (std::this_thread::get_id() == thread_.get_id()) return task();
-  std::promise<void> done;
-  post([&] {
+  auto done = std::make_shared<std::promise<void>>();
+  std::future<void> finished = done->get_future();
+  post([&task, done = std::move(done)] {
     task();
-    done.set_value();
+    done->set_value();
   });
-  done.get_future().wait();
+  finished.wait();  // a task that is dropped breaks its promise, which ends the wait as well
 }
 
 void ThreadLoop::run() {
@@ -84,15 +91,22 @@ void ThreadLoop::run() {
       batch.swap(tasks_);
       lock.unlock();
       for (Task& task : batch) {
-        task();
+        if (!stopping_) task();
         task = nullptr;
       }
       lock.lock();
       continue;
     }
     if (timers_.empty()) wake_.wait(lock);
-    else wake_.wait_for(lock, std::max(Duration(0), timers_.begin()->first.first - clock_.now()));
+    else wake_.wait_for(lock, std::clamp(timers_.begin()->first.first - clock_.now(), Duration(0), kLongestWait));
   }
+  // What is left is destroyed without the lock: it may own things that post.
+  std::deque<Task> tasks = std::move(tasks_);
+  std::map<std::pair<Time, uint64_t>, Task> timers = std::move(timers_);
+  tasks_.clear();
+  timers_.clear();
+  timerTimes_.clear();
+  lock.unlock();
 }
 
 uint64_t ManualLoop::at(Time when, Task task) {

@@ -2,6 +2,7 @@
 // needs no lock. The simulator drives a ManualLoop; the product a ThreadLoop.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -31,13 +32,14 @@ class Loop {
 class ThreadLoop final : public Loop {
  public:
   ThreadLoop(std::string name, const Clock& clock);
-  ~ThreadLoop() override;  ///< finishes the running task, drops the rest
+  ~ThreadLoop() override;  ///< as stop()
   Time now() const override { return clock_.now(); }
   void post(Task task) override;
   uint64_t at(Time when, Task task) override;
   void cancel(uint64_t id) override;
-  void stop();  ///< idempotent; joins unless called from the loop itself
-  /// Runs `task` on the loop and waits until it has.
+  /// Finishes the running task, drops the rest and all that is posted later. Idempotent; joins unless called from the loop.
+  void stop();
+  /// Runs `task` on the loop and waits until it has; returns without having run it when the loop has been stopped.
   void call(const Task& task);
 
  private:
@@ -49,7 +51,7 @@ class ThreadLoop final : public Loop {
   std::map<std::pair<Time, uint64_t>, Task> timers_;
   std::map<uint64_t, Time> timerTimes_;
   uint64_t nextId_ = 1;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_ = false;  // set under the mutex; read without it between the tasks of a batch
   std::thread thread_;
 };
 

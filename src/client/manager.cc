@@ -50,18 +50,20 @@ struct Manager::Work {
   bool dirty = false;    // must be reconciled (again)
   bool queued = false;   // stands in queue_
   bool running = false;  // its plan is being written
-  std::vector<std::pair<Gvr, uint64_t>> waitFor;  // own writes the informers have not seen yet
+  int waits = 0;         // own writes the informers have not seen yet
   int failures = 0;
   uint64_t timer = 0;
+  uint64_t wake = 0;  // tells the timer's own task from that of a cancelled one which was already on its way
 };
 
 struct Manager::Running {
-  size_t controller;
-  Key key;
+  WorkId id;
   std::vector<Write> writes;
   Mode mode;
   std::optional<Time> wakeAt;
   bool failed = false;
+  std::vector<Write> remaining = {};  // not tried yet
+  size_t questions = 0;               // names taken by we do not know whom yet
 };
 
 Manager::Manager(Cluster& cluster, Loop& loop, Ids& ids, Options options)
@@ -71,12 +73,13 @@ Manager::~Manager() { *alive_ = false; }
 
 std::unique_ptr<Informer> Manager::makeInformer(const Gvr& resource, CacheBase& cache) {
   auto informer = std::make_unique<Informer>(cluster_, loop_, resource, cache);
-  informer->onProgress([this] { unblock(); });
+  informer->onProgress([this, seen = informer.get()] { unblock(*seen); });
   return informer;
 }
 
-void Manager::add(std::unique_ptr<Controller> controller) {
+void Manager::add(std::unique_ptr<Controller> controller, Cluster* as) {
   controllers_.push_back(std::move(controller));
+  writers_.push_back(as ? as : &cluster_);
   Watches watches(*this, controllers_.size() - 1);
   controllers_.back()->setup(watches);
 }
@@ -84,7 +87,7 @@ void Manager::add(std::unique_ptr<Controller> controller) {
 void Manager::watchKeys(Informer& informer, size_t controller, KeysOf keys) {
   informer.onChange([this, controller, keys = std::move(keys)](const Key& key, const api::ObjectMeta* before,
                                                                const api::ObjectMeta* after) {
-    for (const Key& dirty : keys(key, before, after)) markDirty(controller, dirty);
+    for (const Key& dirty : keys(key, before, after)) markDirty({controller, dirty});
   });
 }
 
@@ -110,22 +113,32 @@ void Manager::onSynced(std::function<void()> callback) {
 
 bool Manager::idle() const {
   return synced() && std::all_of(work_.begin(), work_.end(), [](const auto& w) {
-           return !w.second.dirty && !w.second.running && w.second.waitFor.empty();
+           return !w.second.dirty && !w.second.running && w.second.waits == 0;
          });
 }
 
 void Manager::enqueue(const std::string& controller, const Key& key) {
   for (size_t i = 0; i < controllers_.size(); ++i)
-    if (controllers_[i]->name() == controller) markDirty(i, key);
+    if (controllers_[i]->name() == controller) markDirty({i, key});
 }
 
-void Manager::markDirty(size_t controller, const Key& key) {
-  Work& work = work_[{controller, key}];
-  work.dirty = true;
-  if (work.queued || work.running || !work.waitFor.empty()) return;
-  work.queued = true;
-  queue_.emplace_back(controller, key);
-  schedule();
+void Manager::markDirty(const WorkId& id) {
+  work_[id].dirty = true;
+  settle(id);
+}
+
+// Queues what may run, forgets what has nothing left to remember.
+void Manager::settle(const WorkId& id) {
+  auto it = work_.find(id);
+  Work& work = it->second;
+  if (work.queued || work.running || work.waits > 0) return;
+  if (work.dirty) {
+    work.queued = true;
+    queue_.push_back(id);
+    schedule();
+  } else if (!work.timer && work.failures == 0) {
+    work_.erase(it);
+  }
 }
 
 void Manager::schedule() {
@@ -141,34 +154,28 @@ void Manager::schedule() {
 // One key per task, so that the simulator can put a crash between any two of them.
 void Manager::step() {
   if (queue_.empty() || inFlight_ >= options_.maxPlansInFlight || !synced()) return;
-  auto [controller, key] = queue_.front();
+  WorkId id = std::move(queue_.front());
   queue_.pop_front();
-  Work& work = work_[{controller, key}];
-  work.queued = false;
-  if (work.dirty) reconcile(controller, key);
+  reconcile(id);
   schedule();
 }
 
-void Manager::reconcile(size_t controller, const Key& key) {
-  Work& work = work_[{controller, key}];
-  work.dirty = false;
+void Manager::reconcile(const WorkId& id) {
+  Work& work = work_[id];
+  work.queued = work.dirty = false;
+  work.wake = 0;
   if (work.timer) loop_.cancel(std::exchange(work.timer, 0));
-  Plan plan = controllers_[controller]->reconcile(view_, key, loop_.now());
-  auto running = std::make_shared<Running>(Running{controller, key, std::move(plan.writes), plan.mode, plan.wakeAt});
-  if (!plan.events.empty()) {
-    // Events are news, not state: they never hold up or fail the plan that tells them.
-    std::vector<Write> events;
-    for (const EventNote& note : plan.events) events.push_back(eventWrite(note));
-    cluster_.write(std::move(events), Mode::Each, [](const std::vector<Result<Object>>&) {});
-  }
+  Plan plan = controllers_[id.first]->reconcile(view_, id.second, loop_.now());
+  auto running = std::make_shared<Running>(Running{id, std::move(plan.writes), plan.mode, plan.wakeAt});
+  if (!plan.events.empty()) writeEvents(plan.events);
   work.running = true;
   ++inFlight_;
   if (running->writes.empty()) release(running);
   else submit(running);
 }
 
-void Manager::submit(std::shared_ptr<Running> running) {
-  cluster_.write(running->writes, running->mode,
+void Manager::submit(const std::shared_ptr<Running>& running) {
+  writers_[running->id.first]->write(running->writes, running->mode,
                  [this, &loop = loop_, alive = alive_, running](std::vector<Result<Object>> results) {
                    loop.post([this, alive, running, results = std::move(results)]() mutable {
                      if (*alive) finished(running, std::move(results));
@@ -176,58 +183,72 @@ void Manager::submit(std::shared_ptr<Running> running) {
                  });
 }
 
-void Manager::finished(std::shared_ptr<Running> running, std::vector<Result<Object>> results) {
-  Work& work = work_[{running->controller, running->key}];
-  std::vector<Write> remaining;
-  bool progress = false;
+void Manager::finished(const std::shared_ptr<Running>& running, std::vector<Result<Object>> results) {
+  running->remaining.clear();
+  std::vector<std::pair<Write, Error>> taken;
   for (size_t i = 0; i < results.size() && i < running->writes.size(); ++i) {
     Write& write = running->writes[i];
     if (results[i].ok()) {
-      auto informer = informers_.find(write.resource);
-      if (informer != informers_.end() && results[i]->resourceVersion > informer->second->seen())
-        work.waitFor.emplace_back(write.resource, results[i]->resourceVersion);
-      progress = true;
+      waitFor(running->id, write.resource, results[i]->resourceVersion);
       continue;
     }
     const Error& error = results[i].error();
     if (error.message == kAborted) {
-      remaining.push_back(std::move(write));
+      running->remaining.push_back(std::move(write));
     } else if (error.reason == Reason::NotFound && write.verb == Write::Verb::Delete) {
-      progress = true;  // gone is what was wanted
+      // Gone is what was wanted.
     } else if (error.reason == Reason::AlreadyExists && write.verb == Write::Verb::Create && write.subresource.empty() &&
                !ownerUid(write.body).empty()) {
-      // Made by an earlier, cut run of the same plan? Then the name is there and the owner is ours.
-      std::string mine = ownerUid(write.body);
-      bool ours = false;
-      bool answered = false;
-      cluster_.get(write.resource, write.namespace_, write.name, [&](Result<Object> found) {
-        answered = true;
-        ours = found.ok() && ownerUid(*found->bytes) == mine;
-      });
-      if (answered && ours) {
-        progress = true;
-      } else {
-        running->failed = true;
-        log::debug("manager", "{} {}/{}: {}", controllers_[running->controller]->name(), running->key.namespace_,
-                   running->key.name, error.message);
-      }
+      taken.emplace_back(std::move(write), error);
     } else {
-      running->failed = true;
-      if (error.reason != Reason::Conflict && error.reason != Reason::NotFound)
-        log::warn("manager", "{} {}/{}: cannot write {} {}: {}", controllers_[running->controller]->name(),
-                  running->key.namespace_, running->key.name, write.resource.groupResource(), write.name, error.message);
+      fail(*running, write, error);
     }
   }
-  if (!running->failed && !remaining.empty() && progress) {
-    running->writes = std::move(remaining);
-    return submit(running);
-  }
-  release(running);
+  running->questions = taken.size();
+  for (auto& [write, error] : taken) verify(running, std::move(write), std::move(error));
+  if (taken.empty()) proceed(running);
+}
+
+// The name is taken: by an earlier, cut run of the same plan? Then the owner is ours and all is well.
+void Manager::verify(const std::shared_ptr<Running>& running, Write write, Error error) {
+  Gvr resource = write.resource;
+  std::string ns = write.namespace_, name = write.name;
+  auto asked = std::make_shared<std::pair<Write, Error>>(std::move(write), std::move(error));
+  cluster_.get(resource, ns, name, [this, &loop = loop_, alive = alive_, running, asked](Result<Object> found) {
+    loop.post([this, alive, running, asked, found = std::move(found)] {
+      if (!*alive) return;
+      const auto& [write, error] = *asked;
+      if (found.ok() && ownerUid(*found->bytes) == ownerUid(write.body))
+        waitFor(running->id, write.resource, found->resourceVersion);
+      else fail(*running, write, error);
+      if (--running->questions == 0) proceed(running);
+    });
+  });
+}
+
+void Manager::fail(Running& running, const Write& write, const Error& error) {
+  running.failed = true;
+  // Somebody else was faster: that is what the next attempt is for. What goes on failing is said at first and then once per
+  // longest pause.
+  int before = work_.at(running.id).failures;
+  bool usual = error.reason == Reason::Conflict || error.reason == Reason::NotFound || error.reason == Reason::AlreadyExists ||
+               (before > 0 && backoff(before) < kLastRetry);
+  std::string text = fmt::format("{} {}/{}: cannot write {} {}: {}", controllers_[running.id.first]->name(),
+                                 running.id.second.namespace_, running.id.second.name, write.resource.groupResource(),
+                                 write.name, error.message);
+  if (usual) log::debug("manager", "{}", text);
+  else log::warn("manager", "{}", text);
+}
+
+// What went wrong did no harm: the rest of the sequence is tried. Each round is shorter than the one before.
+void Manager::proceed(const std::shared_ptr<Running>& running) {
+  if (running->failed || running->remaining.empty()) return release(running);
+  running->writes = std::move(running->remaining);
+  submit(running);
 }
 
 void Manager::release(const std::shared_ptr<Running>& running) {
-  auto it = work_.find({running->controller, running->key});
-  Work& work = it->second;
+  Work& work = work_.at(running->id);
   work.running = false;
   bool wasFull = inFlight_-- >= options_.maxPlansInFlight;
   std::optional<Time> wake = running->wakeAt;
@@ -238,50 +259,65 @@ void Manager::release(const std::shared_ptr<Running>& running) {
   } else {
     work.failures = 0;
   }
-  std::erase_if(work.waitFor, [&](const auto& w) { return informers_.at(w.first)->seen() >= w.second; });
   if (wake) {
-    size_t controller = running->controller;
-    work.timer = loop_.at(*wake, [this, alive = alive_, controller, key = running->key] {
+    uint64_t serial = work.wake = ++wakes_;
+    work.timer = loop_.at(*wake, [this, alive = alive_, id = running->id, serial] {
       if (!*alive) return;
-      work_[{controller, key}].timer = 0;
-      markDirty(controller, key);
+      auto it = work_.find(id);
+      if (it == work_.end() || it->second.wake != serial) return;
+      it->second.timer = 0;
+      markDirty(id);
     });
   }
-  if (work.dirty && work.waitFor.empty()) {
-    if (!work.queued) {
-      work.queued = true;
-      queue_.emplace_back(running->controller, running->key);
-    }
-  } else if (!work.dirty && work.waitFor.empty() && !work.timer && work.failures == 0) {
-    work_.erase(it);
-  }
-  if (wasFull || !queue_.empty()) schedule();
+  settle(running->id);
+  if (wasFull) schedule();
+}
+
+void Manager::waitFor(const WorkId& id, const Gvr& resource, uint64_t resourceVersion) {
+  auto informer = informers_.find(resource);
+  if (informer == informers_.end() || resourceVersion <= informer->second->seen()) return;
+  waiting_[resource].emplace(resourceVersion, id);
+  ++work_.at(id).waits;
 }
 
 // Called when an informer has moved on.
-void Manager::unblock() {
-  if (inFlight_ == 0 && queue_.empty() && work_.empty()) return;
-  for (auto it = work_.begin(); it != work_.end();) {
-    Work& work = it->second;
-    if (work.running || work.waitFor.empty()) {
-      ++it;
-      continue;
-    }
-    std::erase_if(work.waitFor, [&](const auto& w) { return informers_.at(w.first)->seen() >= w.second; });
-    if (work.waitFor.empty() && work.dirty && !work.queued) {
-      work.queued = true;
-      queue_.push_back(it->first);
-    }
-    if (work.waitFor.empty() && !work.dirty && !work.queued && !work.timer && work.failures == 0) it = work_.erase(it);
-    else ++it;
+void Manager::unblock(const Informer& informer) {
+  auto found = waiting_.find(informer.resource());
+  if (found == waiting_.end()) return;
+  auto& waiting = found->second;
+  while (!waiting.empty() && waiting.begin()->first <= informer.seen()) {
+    WorkId id = std::move(waiting.begin()->second);
+    waiting.erase(waiting.begin());
+    --work_.at(id).waits;
+    settle(id);
   }
-  schedule();
 }
 
-Write Manager::eventWrite(const EventNote& note) {
+// Events are news, not state: they never hold up or fail the plan that tells them.
+void Manager::writeEvents(const std::vector<EventNote>& notes) {
+  std::vector<Write> writes;
+  std::vector<std::string> ids;
+  for (const EventNote& note : notes) {
+    ids.push_back(join({note.uid, note.type, note.reason, note.message, note.kind, note.namespace_, note.name}, "\n"));
+    writes.push_back(eventWrite(note, ids.back()));
+  }
+  cluster_.write(std::move(writes), Mode::Each,
+                 [this, &loop = loop_, alive = alive_, ids = std::move(ids)](const std::vector<Result<Object>>& results) {
+                   std::vector<std::string> lost;
+                   for (size_t i = 0; i < results.size() && i < ids.size(); ++i)
+                     if (!results[i].ok()) lost.push_back(ids[i]);
+                   if (lost.empty()) return;
+                   // Never written, or deleted since: there is nothing to count up, so the next one is a new object.
+                   loop.post([this, alive, lost = std::move(lost)] {
+                     if (!*alive) return;
+                     for (const std::string& id : lost) eventCounts_.erase(id);
+                   });
+                 });
+}
+
+Write Manager::eventWrite(const EventNote& note, const std::string& id) {
   Gvr events{"", "v1", "events"};
   std::string ns = note.namespace_.empty() ? "default" : note.namespace_;
-  std::string id = join({note.uid, note.type, note.reason, note.message, note.kind, ns, note.name}, "\n");
   std::string now = formatTime(loop_.now());
   json::Arena arena;
   if (eventCounts_.size() >= kMaxEventCounts) eventCounts_.clear();
@@ -291,7 +327,6 @@ Write Manager::eventWrite(const EventNote& note) {
     patch.body = json::print(json::Object(arena).set("count", known.count).set("lastTimestamp", now).build());
     return patch;
   }
-  known.first = loop_.now();
   known.name = fmt::format("{}.{:016x}", note.name, ids_.random());
   json::Value event =
       json::Object(arena)

@@ -62,7 +62,8 @@ class Manager {
   Manager(Cluster& cluster, Loop& loop, Ids& ids, Options options);
   ~Manager();
 
-  void add(std::unique_ptr<Controller> controller);
+  /// `as`: under whose identity its plans are written; null: the manager's own cluster. Reading is shared by all.
+  void add(std::unique_ptr<Controller> controller, Cluster* as = nullptr);
   /// Starts all informers; controllers run once every informer has its first list.
   void start();
   const View& view() const { return view_; }
@@ -86,17 +87,24 @@ class Manager {
   friend class Watches;
   struct Work;
   struct Running;
+  using WorkId = std::pair<size_t, Key>;  ///< controller and key
   std::unique_ptr<Informer> makeInformer(const Gvr& resource, CacheBase& cache);
   void watchKeys(Informer& informer, size_t controller, KeysOf keys);
-  void markDirty(size_t controller, const Key& key);
+  void markDirty(const WorkId& id);
+  void settle(const WorkId& id);
   void schedule();
   void step();
-  void reconcile(size_t controller, const Key& key);
-  void submit(std::shared_ptr<Running> running);
-  void finished(std::shared_ptr<Running> running, std::vector<Result<Object>> results);
+  void reconcile(const WorkId& id);
+  void submit(const std::shared_ptr<Running>& running);
+  void finished(const std::shared_ptr<Running>& running, std::vector<Result<Object>> results);
+  void verify(const std::shared_ptr<Running>& running, Write write, Error error);
+  void proceed(const std::shared_ptr<Running>& running);
   void release(const std::shared_ptr<Running>& running);
-  void unblock();
-  Write eventWrite(const EventNote& note);
+  void fail(Running& running, const Write& write, const Error& error);
+  void waitFor(const WorkId& id, const Gvr& resource, uint64_t resourceVersion);
+  void unblock(const Informer& informer);
+  void writeEvents(const std::vector<EventNote>& notes);
+  Write eventWrite(const EventNote& note, const std::string& id);
 
   Cluster& cluster_;
   Loop& loop_;
@@ -105,15 +113,17 @@ class Manager {
   View view_;
   std::map<Gvr, std::unique_ptr<Informer>> informers_;
   std::vector<std::unique_ptr<Controller>> controllers_;
-  std::map<std::pair<size_t, Key>, Work> work_;
-  std::deque<std::pair<size_t, Key>> queue_;
+  std::vector<Cluster*> writers_;  // beside controllers_
+  std::map<WorkId, Work> work_;
+  std::deque<WorkId> queue_;
+  std::map<Gvr, std::multimap<uint64_t, WorkId>> waiting_;  ///< who waits for which informer to reach which revision
+  uint64_t wakes_ = 0;
   size_t inFlight_ = 0;
   bool stepPosted_ = false;
   std::vector<std::function<void()>> syncedCallbacks_;
   struct EventCount {
     std::string name;
     int64_t count = 0;
-    Time first{};
   };
   std::map<std::string, EventCount> eventCounts_;
   std::shared_ptr<bool> alive_;
