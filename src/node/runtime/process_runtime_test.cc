@@ -129,6 +129,28 @@ TEST_F(ProcessRuntimeTest, TwoPodsTalkOverTheBridge) {
   EXPECT_NE(log("client").find("hello 10."), std::string::npos) << log("client");
 }
 
+TEST_F(ProcessRuntimeTest, TwoInstancesOnAMachineDoNotMeet) {
+  const std::string server = createPod("server");
+  runtime_->startContainer("server", shell("exec python3 -u -c \"import socket,time\ns=socket.create_server(('0.0.0.0',5000))\nprint('listening')\ntime.sleep(1000)\"", "server"));
+  ASSERT_TRUE(waitLog("listening", "server"));
+  // Another data directory is another instance: the events go to the same list, the uids differ.
+  const std::string first = std::exchange(directory_, directory_ + "-other");
+  std::unique_ptr<ProcessRuntime> mine = std::move(runtime_);
+  boot();
+  EXPECT_NE(runtime_->capabilities().bridgeAddress, mine->capabilities().bridgeAddress);
+  runtime_->ensurePod(podSpec("stranger"));
+  runtime_->startContainer("stranger", shell("exec python3 -c \"import socket; socket.create_connection(('" + server + "',5000),timeout=0.5)\"", "client"));
+  const auto exited = waitExit("stranger", "client");
+  ASSERT_TRUE(exited) << failures();
+  EXPECT_EQ(exited->exitCode, 1) << "it reached the other instance's pod";
+  runtime_->removePod("stranger");
+  EXPECT_TRUE(waitFor<PodRemoved>("stranger"));
+  runtime_->releaseMachine();
+  std::filesystem::remove_all(directory_);
+  directory_ = first;
+  runtime_ = std::move(mine);
+}
+
 TEST_F(ProcessRuntimeTest, TooMuchMemoryIsOomKilled) {
   if (!runtime_->capabilities().memoryLimits) GTEST_SKIP() << "no memory cgroup here";
   createPod("p1");
