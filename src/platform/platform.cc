@@ -134,7 +134,7 @@ class PlatformImpl final : public Platform {
     apiserver::TokenKeys keys{.keyPem = pki.signingKey};
     apiserver::StrategyOptions strategies;
     strategies.tokenKeys = keys;
-    strategies.validators["pytorchjobs.kubeflow.org"] = [](json::Value job) { return controllers::validatePyTorchJob(job); };
+    strategies.validators["pytorchjobs.kubeflow.org"] = [](json::Value job) { return controllers::training::validatePyTorchJob(job); };
     apiserver::registerStrategies(*registry_, strategies);
     STOKER_TRY(authorizer_, apiserver::RbacAuthorizer::open(*store_));
     registry_->setAuthorizer(authorizer_);
