@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "client/cache.h"
+#include "client/loop.h"
 #include "client/plan.h"
 #include "kube/patch.h"
 
@@ -59,11 +60,17 @@ class TestWorld {
   void remove(const std::string& ns, const std::string& name, std::optional<int64_t> grace = 0) {
     apply({.verb = client::Write::Verb::Delete, .resource = client::gvrOf<T>(), .namespace_ = ns, .name = name, .gracePeriodSeconds = grace});
   }
+  bool has(const std::string& group, const std::string& resource, const std::string& ns, const std::string& name) const {
+    return objects_.contains({client::Gvr{group, "v1", resource}, {ns, name}});
+  }
+  void drop(const std::string& group, const std::string& resource, const std::string& ns, const std::string& name) {
+    erase({client::Gvr{group, "v1", resource}, {ns, name}});
+  }
   /// What an agent does at the end of a deleted pod.
   void finishDeletions() {
     std::vector<client::Key> gone;
     for (const auto& [id, text] : objects_)
-      if (id.first.resource == "pods" && has(text, "deletionTimestamp")) gone.push_back(id.second);
+      if (id.first.resource == "pods" && states(text, "deletionTimestamp")) gone.push_back(id.second);
     for (const client::Key& key : gone) erase({client::Gvr{"", "v1", "pods"}, key});
   }
 
@@ -94,7 +101,7 @@ class TestWorld {
  private:
   using Id = std::pair<client::Gvr, client::Key>;
 
-  static bool has(const std::string& text, const char* member) {
+  static bool states(const std::string& text, const char* member) {
     json::Arena arena;
     return json::parse(arena, text)->at({"metadata", member}).isString();
   }
@@ -139,7 +146,10 @@ class TestWorld {
       std::string phase = object.at({"status", "phase"}).str();
       bool graceful = pod && write.gracePeriodSeconds.value_or(30) > 0 && phase != "Failed" && phase != "Succeeded" &&
                       !object.at({"spec", "nodeName"}).asString().empty();
-      if (!graceful && object.at({"metadata", "finalizers"}).empty()) return erase(id), "";
+      const char* finalizer = write.propagation == "Foreground" ? "foregroundDeletion" : write.propagation == "Orphan" ? "orphan" : nullptr;
+      if (finalizer) object = json::withPath(arena, object, {"metadata", "finalizers"}, json::array(arena, {json::string(arena, finalizer)}));
+      bool held = write.resource.resource == "namespaces" && !object.at({"spec", "finalizers"}).empty();
+      if (!graceful && object.at({"metadata", "finalizers"}).empty() && !held) return erase(id), "";
       object = json::withPath(arena, object, {"metadata", "deletionTimestamp"}, json::string(arena, formatTime(now)));
       store(id, arena, object);
       return "";
@@ -154,8 +164,11 @@ class TestWorld {
       next = kube::mergePatch(arena, object, body);
     }
     if (json::print(next) != it->second) store(id, arena, next);
-    if (next.at({"metadata", "deletionTimestamp"}).isString() && next.at({"metadata", "finalizers"}).empty() &&
-        next.at({"spec", "finalizers"}).empty() && write.resource.resource != "pods")
+    // A pod that ends gracefully is removed by its agent (finishDeletions), others with their last finalizer.
+    bool pod = write.resource.resource == "pods";
+    std::string phase = next.at({"status", "phase"}).str();
+    bool running = pod && phase != "Failed" && phase != "Succeeded" && !next.at({"spec", "nodeName"}).asString().empty();
+    if (next.at({"metadata", "deletionTimestamp"}).isString() && next.at({"metadata", "finalizers"}).empty() && next.at({"spec", "finalizers"}).empty() && !running)
       erase(id);
     return "";
   }
@@ -167,20 +180,93 @@ class TestWorld {
   }
   void store(const Id& id, json::Arena& arena, json::Value object) {
     object = json::withPath(arena, object, {"metadata", "resourceVersion"}, json::string(arena, std::to_string(++version_)));
+    bool fresh = !objects_.contains(id);
     objects_[id] = json::print(object);
+    tell(id, fresh ? client::WatchEvent::Type::Added : client::WatchEvent::Type::Modified, objects_[id]);
     if (auto cache = caches_.find(id.first); cache != caches_.end())
       cache->second->put({.namespace_ = id.second.namespace_, .name = id.second.name, .resourceVersion = version_,
                           .bytes = std::make_shared<const std::string>(objects_[id])});
   }
   void erase(const Id& id) {
+    std::string last = objects_[id];
     objects_.erase(id);
+    ++version_;
+    tell(id, client::WatchEvent::Type::Deleted, last);
     if (auto cache = caches_.find(id.first); cache != caches_.end()) cache->second->erase(id.second);
   }
 
+  void tell(const Id& id, client::WatchEvent::Type type, const std::string& text) {
+    for (const auto& [number, watcher] : watchers_)
+      if (watcher.first == id.first) watcher.second({.type = type, .object = objectOf(id, text)});
+  }
+  client::Object objectOf(const Id& id, const std::string& text) const {
+    json::Arena arena;
+    uint64_t version = version_;
+    if (objects_.contains(id)) version = std::stoull(json::parse(arena, text)->at({"metadata", "resourceVersion"}).str());
+    return {.namespace_ = id.second.namespace_, .name = id.second.name, .resourceVersion = version, .bytes = std::make_shared<const std::string>(text)};
+  }
+
+  friend class TestCluster;
+  std::map<int, std::pair<client::Gvr, std::function<void(const client::WatchEvent&)>>> watchers_;
+  int watcherNumber_ = 0;
   std::map<Id, std::string> objects_;
   std::map<client::Gvr, client::CacheBase*> caches_;
   uint64_t version_ = 0;
   int uids_ = 0;
+};
+
+/// The world as a Cluster that answers at once. Field selectors: metadata.name=X.
+class TestCluster final : public client::Cluster {
+ public:
+  explicit TestCluster(TestWorld& world) : world_(world) {}
+
+  void get(const client::Gvr& resource, const std::string& ns, const std::string& name, client::Done<client::Object> done) override {
+    ++gets;
+    TestWorld::Id id{resource, {ns, name}};
+    auto it = world_.objects_.find(id);
+    if (it == world_.objects_.end()) return done(Error(Reason::NotFound, name + " not found"));
+    done(world_.objectOf(id, it->second));
+  }
+  void list(const client::Gvr& resource, const client::ListOptions& options, client::Done<client::ObjectList> done) override {
+    client::ObjectList out{.resourceVersion = world_.version_};
+    for (const auto& [id, text] : world_.objects_)
+      if (id.first == resource && (options.namespace_.empty() || id.second.namespace_ == options.namespace_) && selected(options.fieldSelector, id.second.name))
+        out.items.push_back(world_.objectOf(id, text));
+    done(std::move(out));
+  }
+  std::unique_ptr<client::Subscription> watch(const client::Gvr& resource, const client::WatchOptions& options,
+                                              std::function<void(const client::WatchEvent&)> onEvent) override {
+    struct Watch final : client::Subscription {
+      Watch(TestWorld& w, int n) : world(w), number(n) {}
+      ~Watch() override { world.watchers_.erase(number); }
+      TestWorld& world;
+      int number;
+    };
+    int number = ++world_.watcherNumber_;
+    world_.watchers_[number] = {resource, [selector = options.fieldSelector, onEvent](const client::WatchEvent& event) {
+                                  if (selected(selector, event.object.name)) onEvent(event);
+                                }};
+    return std::make_unique<Watch>(world_, number);
+  }
+  void write(std::vector<client::Write> writes, client::Mode, std::function<void(std::vector<Result<client::Object>>)> done) override {
+    std::vector<Result<client::Object>> results;
+    for (const client::Write& write : writes) {
+      ++this->writes;
+      std::string error = world_.apply(write);
+      TestWorld::Id id{write.resource, {write.namespace_, write.name}};
+      auto it = world_.objects_.find(id);
+      if (error.starts_with("Conflict")) results.push_back(Error(Reason::Conflict, error));
+      else if (error.starts_with("NotFound")) results.push_back(Error(Reason::NotFound, error));
+      else if (!error.empty()) results.push_back(Error(Reason::AlreadyExists, error));
+      else results.push_back(it == world_.objects_.end() ? client::Object{} : world_.objectOf(id, it->second));
+    }
+    done(std::move(results));
+  }
+  int gets = 0, writes = 0;
+
+ private:
+  static bool selected(const std::string& selector, const std::string& name) { return selector.empty() || selector == "metadata.name=" + name; }
+  TestWorld& world_;
 };
 
 }  // namespace stoker::controllers

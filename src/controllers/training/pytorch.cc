@@ -85,6 +85,7 @@ class PyTorchJobController final : public client::Controller {
     watches.on<api::Gang>(client::controllerKey(api::PyTorchJob::gvk.kind));
     watches.on<api::Pod>(client::controllerKey(api::PyTorchJob::gvk.kind));
     watches.on<api::Service>(client::controllerKey(api::PyTorchJob::gvk.kind));
+    watches.read<api::Node>();
     watches.read<api::PriorityClass>();
   }
   client::Plan reconcile(const client::View& view, const client::Key& key, Time now) override {

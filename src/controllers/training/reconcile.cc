@@ -17,6 +17,8 @@ using PodEntry = client::EntryPtr<api::Pod>;
 /// How long a pod that its node refused is left as it is, for the scheduler to see it and plan anew, before it is made again
 /// at the same place.
 constexpr Duration kRefusedPause = 10s;
+/// How soon to look again when a pod is placed on a node that is lost: the scheduler will plan anew, or the node is back.
+constexpr Duration kLostNodePause = 1s;
 /// How soon to look again when a name is taken by an object of somebody else.
 constexpr Duration kNameTakenPause = 10s;
 /// Exit code of a pod whose default container has none to show (upstream's 0xbeef): counts as retryable.
@@ -100,7 +102,8 @@ class Reconciliation {
     for (auto& [name, pod] : pods) surplus_.push_back(pod);  // of replicas no longer wanted
     if (!gang_) return;
     std::map<std::pair<std::string_view, int>, const api::GangPlacement*> places;
-    for (const api::GangPlacement& place : gang_->object.status.placement) places[{place.role, place.index}] = &place;
+    for (const api::GangPlacement& place : gang_->object.status.placement)
+      if (!place.node.empty()) places[{place.role, place.index}] = &place;  // without a node: given back by a pod that succeeded
     for (Slot& slot : slots_)
       if (auto it = places.find({slot.role->name, slot.index}); it != places.end()) slot.place = it->second;
   }
@@ -235,7 +238,7 @@ class Reconciliation {
       if (!pod || pod->status.phase != "Failed" || pod->metadata.deleting()) continue;
       if (refused(*pod)) {
         // The scheduler plans anew when it sees the refusal; until then the same place would refuse again.
-        bool replanned = gang_ && pod->metadata.annotation(kEpochAnnotation) != std::to_string(gang_->object.status.epoch);
+        bool replanned = slot.place && pod->metadata.annotation(kEpochAnnotation) != std::to_string(gang_->object.status.epoch);
         Time due = pod->metadata.creationTimestamp + kRefusedPause;
         if (replanned || now_ >= due) removePod(slot.pod);
         else plan_.wake(due);
@@ -262,7 +265,15 @@ class Reconciliation {
       if (std::none_of(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.name == name; })) removeService(service);
   }
 
+  /// The node is there and says that it is ready. A pod made on a lost node would keep its place there.
+  bool nodeReady(const std::string& name) const {
+    const api::Node* node = view_.of<api::Node>().get("", name);
+    return node && !node->metadata.deleting() && api::isTrue(node->status.conditions, "Ready");
+  }
+
   void createMissing() {
+    for (const Slot& slot : slots_)
+      if (!slot.pod && slot.place && !nodeReady(slot.place->node)) return plan_.wake(now_ + kLostNodePause);
     for (const Slot& slot : slots_) {
       if (!slot.pod && slot.place && taken<api::Pod>("Pod", slot.name)) return;
       if (!services_.contains(slot.name) && job_.framework->services() && taken<api::Service>("Service", slot.name)) return;
@@ -474,9 +485,12 @@ class Reconciliation {
 bool disrupted(const api::Pod& pod) { return api::isTrue(pod.status.conditions, "DisruptionTarget"); }
 
 bool refused(const api::Pod& pod) {
+  // The kubelet's admission reasons: nothing of the pod has run.
+  static constexpr std::string_view kReasons[] = {"UnexpectedAdmissionError", "NodeAffinity", "NodeName", "NodePorts",
+                                                  "TopologyAffinityError", "NodeShutdown", "UnexpectedPredicateFailureType"};
   const std::string& reason = pod.status.reason;
   return pod.status.phase == "Failed" &&
-         (reason.starts_with("OutOf") || reason == "UnexpectedAdmissionError" || reason == "NodeAffinity");
+         (reason.starts_with("OutOf") || std::find(std::begin(kReasons), std::end(kReasons), reason) != std::end(kReasons));
 }
 
 client::Plan reconcile(const client::View& view, const Workload& job, Time now) { return Reconciliation(view, job, now).run(); }

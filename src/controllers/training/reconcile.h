@@ -15,7 +15,7 @@
 
 namespace stoker::controllers::training {
 
-/// Reads Pod, Service, Gang and PriorityClass of `view`.
+/// Reads Pod, Service, Gang, Node and PriorityClass of `view`.
 client::Plan reconcile(const client::View& view, const Workload& job, Time now);
 
 /// Whether the platform, not the program, ended (or is ending) the pod: its node was lost or drained, it was evicted, or its

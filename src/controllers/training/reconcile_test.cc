@@ -36,6 +36,9 @@ class World : public TestWorld {
     serve<api::Pod>();
     serve<api::Service>();
     serve<api::PriorityClass>();
+    serve<api::Node>();
+    for (const char* node : {kNode, "node-b"})
+      create<api::Node>(R"({"metadata":{"name":")" + std::string(node) + R"("},"status":{"conditions":[{"type":"Ready","status":"True"}]}})");
     create<api::PyTorchJob>(jobText);
     controller_ = makePyTorchJobController();
   }
@@ -374,6 +377,30 @@ TEST(Training, aStalePlacementMakesNothing) {
   world.apply(stale);
   EXPECT_EQ(world.lastError, "Conflict pytorchjob-job");
   EXPECT_EQ(world.count<api::Pod>(), 0u);
+}
+
+TEST(Training, noPodIsMadeOnALostNode) {
+  auto world = running(job("{}", masterAndWorkers(1)));
+  world->patch<api::Node>("", kNode, R"({"status":{"conditions":[{"type":"Ready","status":"Unknown"}]}})");
+  world->remove<api::Pod>("ns", "job-worker-0");
+  world->settle();
+  EXPECT_EQ(world->get<api::Pod>("ns", "job-worker-0"), nullptr);
+  EXPECT_EQ(world->wakeAt, kStart + 1s);
+  world->place("node-b", 2);
+  world->settle();
+  EXPECT_EQ(world->get<api::Pod>("ns", "job-worker-0")->spec.nodeName, "node-b");
+}
+
+TEST(Training, aSucceededPodMayGiveItsPlaceBack) {
+  auto world = running(job("{}", R"({"Worker":)" + replica(2, "OnFailure") + "}"));
+  world->exit("job-worker-0", 0);
+  world->patch<api::Gang>("ns", "pytorchjob-job",
+                          R"({"status":{"placement":[{"role":"worker","index":0,"pod":"job-worker-0"},{"role":"worker","index":1,"node":"node-a","cards":"nvidia.com/gpu=2,3"}]}})");
+  world->settle();
+  world->exit("job-worker-1", 1);
+  world->settle();
+  EXPECT_EQ(world->get<api::Pod>("ns", "job-worker-1")->status.phase, "Pending") << "made again";
+  EXPECT_EQ(world->get<api::Pod>("ns", "job-worker-0")->status.phase, "Succeeded");
 }
 
 TEST(Training, aNameInUseIsToldAndWaitedFor) {
