@@ -11,6 +11,7 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "api/describe.h"
@@ -31,6 +32,19 @@ template <class T> struct IsMap : std::false_type {};
 template <class T> struct IsMap<std::map<std::string, T>> : std::true_type {};
 }  // namespace detail
 
+/// Whether `value` has the JSON type of a T.
+template <class T>
+bool fits(json::Value value) {
+  if constexpr (std::is_same_v<T, std::string>) return value.isString() || value.isNumber();
+  else if constexpr (std::is_same_v<T, bool>) return value.isBool();
+  else if constexpr (std::integral<T>) return value.integer().has_value() && std::in_range<T>(*value.integer());
+  else if constexpr (std::is_same_v<T, double>) return value.isNumber();
+  else if constexpr (std::is_same_v<T, Time>) return parseTime(value.asString()).has_value();
+  else if constexpr (std::is_same_v<T, Raw>) return true;
+  else if constexpr (detail::IsVector<T>::value) return value.isArray();
+  else return value.isObject();
+}
+
 template <class T>
 void decodeInto(json::Value value, T& out) {
   if constexpr (std::is_same_v<T, std::string>) {
@@ -40,7 +54,7 @@ void decodeInto(json::Value value, T& out) {
   } else if constexpr (std::is_same_v<T, bool>) {
     out = value.asBool(out);
   } else if constexpr (std::integral<T>) {
-    if (auto n = value.integer()) out = static_cast<T>(*n);
+    if (auto n = value.integer(); n && std::in_range<T>(*n)) out = static_cast<T>(*n);
   } else if constexpr (std::is_same_v<T, double>) {
     if (auto n = value.real()) out = *n;
   } else if constexpr (std::is_same_v<T, Time>) {
@@ -48,7 +62,7 @@ void decodeInto(json::Value value, T& out) {
   } else if constexpr (std::is_same_v<T, Raw>) {
     out = value.isNull() ? Raw{} : json::makeDoc(value);
   } else if constexpr (detail::IsOptional<T>::value) {
-    if (value.isNull()) return;
+    if (value.isNull() || !fits<typename T::value_type>(value)) return;
     typename T::value_type inner{};
     decodeInto(value, inner);
     out = std::move(inner);

@@ -45,13 +45,14 @@ Result<void> writeFileAtomic(const std::string& path, std::string_view content, 
     ::unlink(temporary.c_str());
     return error;
   };
+  // Before a byte is in it: the umask may have taken bits away, and a file left over from a crash may have too many.
+  if (::fchmod(fd, mode) < 0) return fail("set the mode of");
   while (!content.empty()) {
     ssize_t n = ::write(fd, content.data(), content.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail("write");
     content.remove_prefix(n);
   }
-  if (::fchmod(fd, mode) < 0) return fail("set the mode of");
   if (::fsync(fd) < 0) return fail("sync");
   ::close(fd);
   if (::rename(temporary.c_str(), path.c_str()) < 0) {
