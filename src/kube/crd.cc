@@ -112,6 +112,7 @@ class Reader {
   }
 
   void columns(json::Value version, const std::string& path, KindInfo& kind) {
+    kind.columns.push_back({.name = "Name", .format = "name", .description = "Name must be unique within a namespace."});
     json::Value list = version["additionalPrinterColumns"];
     for (size_t i = 0; i < list.size(); ++i) {
       json::Value one = list[i];
@@ -137,7 +138,7 @@ class Reader {
       column.jsonPath = one["jsonPath"].str();
       kind.columns.push_back(std::move(column));
     }
-    if (kind.columns.empty())
+    if (kind.columns.size() == 1)
       kind.columns.push_back(
           {.name = "Age",
            .type = "date",

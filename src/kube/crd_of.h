@@ -11,10 +11,6 @@
 
 namespace stoker::kube {
 
-/// A schema node that takes the shape of a built-in message (a pod template): crdSchema() resolves it, OpenAPI shows a
-/// reference. Other servers need it expanded.
-inline constexpr const char* kBuiltinKeyword = "x-stoker-builtin";
-
 struct CrdOptions {
   std::string singular;
   std::vector<std::string> shortNames, categories;

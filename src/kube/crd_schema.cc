@@ -175,6 +175,9 @@ class Converter {
       if (place == Place::Root && member.key == "metadata") continue;
       Field field{.name = std::string(member.key),
                   .schema = convert(member.value, childAt, place == Place::Logic ? Place::Logic : Place::Property)};
+      // A node that takes the shape of a built-in message (crd_of.h). One we do not know keeps everything.
+      if (std::string_view message = member.value[kBuiltinKeyword].asString(); !message.empty())
+        if (const Schema* builtin = builtinSchemas()->message(message)) field.schema = builtin;
       field.defaultValue = member.value["default"];
       schema.fields.push_back(std::move(field));
     }

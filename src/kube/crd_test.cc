@@ -49,7 +49,8 @@ TEST(Crd, KindFromDataAlone) {
   EXPECT_EQ(kind->listKind, "WidgetList");
   EXPECT_TRUE(kind->hasStatus);
   EXPECT_EQ(kind->scale->specReplicas, ".spec.replicas");
-  EXPECT_EQ(kind->columns[0].jsonPath, ".spec.colour");
+  EXPECT_EQ(kind->columns[0].name, "Name");
+  EXPECT_EQ(kind->columns[1].jsonPath, ".spec.colour");
   EXPECT_EQ(kind->selectableFields, std::vector<std::string>{"spec.colour"});
   // CEL rules are kept and published; they are not evaluated.
   EXPECT_EQ(kind->publishedSchema.at({"properties", "spec", "x-kubernetes-validations"})[0]["rule"].asString(),
@@ -223,6 +224,19 @@ TEST(Crd, Rejected) {
                                        "\" is invalid: " + c.want);
     EXPECT_EQ(got.error().causes.size(), 1u);
   }
+}
+
+TEST(CrdSchema, aBuiltinShapeIsPrunedAndNotDefaulted) {
+  auto doc = json::parseDoc(R"({"type":"object","properties":{"template":{"type":"object",
+    "x-kubernetes-preserve-unknown-fields":true,"x-stoker-builtin":"k8s.io.api.core.v1.PodTemplateSpec"}}})");
+  auto got = crdSchema(doc->root, "s");
+  ASSERT_TRUE(got.ok()) << got.error().message;
+  json::Arena arena;
+  auto coerced = coerce(arena, *got->root, *json::parse(arena, R"({"template":{"spec":{"contaners":[],"containers":[{"name":"a","image":"b"}]}}})"));
+  ASSERT_TRUE(coerced.ok());
+  EXPECT_EQ(coerced->unknown, (std::vector<std::string>{"template.spec.contaners"}));
+  EXPECT_EQ(json::print(applyDefaults(arena, *got->root, coerced->value)),
+            R"({"template":{"spec":{"containers":[{"image":"b","name":"a"}]}}})");
 }
 
 TEST(Validate, BuiltinWords) {

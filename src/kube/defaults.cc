@@ -54,10 +54,12 @@ bool fillObject(json::Arena& arena, const Schema& schema, json::Value& value) {
                                        [](auto& a, auto& b) { return a.key < b.key; });
     if (replaced) continue;
     json::Value child = member.value;
-    if (const Field* field = schema.field(member.key))
-      changed |= fill(arena, *field->schema, child);
-    else if (schema.items)
+    if (const Field* field = schema.field(member.key)) {
+      // A pod template inside a custom kind has the shape of the built-in, not its defaults: those come when a pod is made.
+      if (schema.builtin() || !field->schema->builtin()) changed |= fill(arena, *field->schema, child);
+    } else if (schema.items) {
       changed |= fill(arena, *schema.items, child);  // additionalProperties beside properties
+    }
     members.push_back({member.key, child});
   }
   if (!changed) return false;

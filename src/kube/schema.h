@@ -18,6 +18,10 @@
 namespace stoker::kube {
 
 struct Schema;
+
+/// In a CRD's schema: the node takes the shape of this built-in message (a pod template), without its defaults. crdSchema()
+/// resolves it; a server that does not know the keyword keeps what is there (preserve-unknown-fields stands beside it).
+inline constexpr const char* kBuiltinKeyword = "x-stoker-builtin";
 struct Pattern;  // a compiled regular expression: pattern.h
 
 struct Field {

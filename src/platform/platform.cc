@@ -24,7 +24,7 @@
 #include "node/agent/agent.h"
 #include "node/agent/disk_files.h"
 #include "node/dns/feeder.h"
-#include "node/logs/pod_log_files.h"
+#include "node/logs/file_logs.h"
 #include "node/runtime/process_runtime.h"
 #include "node/simulated/simulated_nodes.h"
 #include "platform/crds.h"
@@ -135,7 +135,7 @@ class PlatformImpl final : public Platform {
     apiserver::StrategyOptions strategies;
     strategies.tokenKeys = keys;
     strategies.validators["pytorchjobs.kubeflow.org"] = [](json::Value job) { return controllers::training::validatePyTorchJob(job); };
-    apiserver::registerStrategies(*registry_, strategies);
+    STOKER_CHECK(apiserver::registerStrategies(*registry_, strategies));
     STOKER_TRY(authorizer_, apiserver::RbacAuthorizer::open(*store_));
     registry_->setAuthorizer(authorizer_);
     STOKER_CHECK(registry_->start());
@@ -144,7 +144,7 @@ class PlatformImpl final : public Platform {
                                                        apiserver::HandlerOptions{.stokerVersion = cli::kVersion});
     for (apiserver::Review& review : apiserver::makeReviews(*authorizer_, *authenticator_, authorizer_.get()))
       handler_->addReview(std::move(review));
-    logs_ = std::make_unique<node::PodLogFiles>(options_.dataDir + "/logs");
+    logs_ = std::make_unique<node::FileLogs>(options_.dataDir + "/logs");
     handler_->addConnect("pods", "log", apiserver::podLogHandler(*logs_, clock_));
     handler_->setMetrics([this] { return metrics(); });
     return {};
@@ -256,7 +256,7 @@ class PlatformImpl final : public Platform {
   std::unique_ptr<apiserver::RequestAuthenticator> authenticator_;
   std::unique_ptr<apiserver::ApiHandler> handler_;
   std::unique_ptr<node::ProcessRuntime> runtime_;
-  std::unique_ptr<node::PodLogFiles> logs_;
+  std::unique_ptr<node::FileLogs> logs_;
   std::unique_ptr<net::Server> server_;
   std::map<std::string, std::unique_ptr<apiserver::LocalCluster>> clusters_;
   std::unique_ptr<client::ThreadLoop> controlLoop_, agentLoop_;

@@ -1,8 +1,10 @@
 // world.h
 //
 // The whole control plane on virtual time: the production registry, informers, manager, controllers, scheduler and agent core
-// over an in-memory log and simulated processes. One thread, one seed. Components can be crashed between any two tasks and come
-// back with nothing but what the API and the machine remember.
+// over an in-memory log and simulated processes. One thread, one seed: every task of every loop, every fault and every id is drawn
+// from it. Components can be crashed between any two tasks and come back with nothing but what the API and the machines remember.
+//
+// Each node is a machine of its own with its own agent. The machine's processes go on when the agent dies or its network is cut.
 #pragma once
 
 #include <memory>
@@ -29,27 +31,44 @@ struct WorldOptions {
   uint64_t seed = 1;
   std::vector<node::NodeConfig> nodes;
   Faults faults;
+  /// How long pods that say nothing about it tolerate a lost node.
+  Duration toleration = 300s;
+  /// Sees every change of the store, in order. Must not write.
+  std::function<void(const store::Event&)> onChange;
+};
+
+/// What users of the API do to an object.
+struct Request {
+  client::Write::Verb verb = client::Write::Verb::Create;
+  client::Gvr resource;
+  std::string ns, name;
+  std::string body;  ///< the object, or a merge patch
+  std::string subresource;
+  std::optional<int64_t> grace;
+  std::string propagation;
 };
 
 class World {
  public:
   explicit World(WorldOptions options);
   ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
 
   Time now() const { return clock_.now(); }
   std::mt19937_64& random() { return random_; }
   Faults& faults() { return faults_; }
+  /// Of everything that happened, in its order; the same for the same seed and the same calls.
+  uint64_t fingerprint() const { return fingerprint_; }
 
   // What users do: through the API as admin, faults excepted.
 
   /// Empty when it worked, else the server's message.
-  std::string create(const client::Gvr& resource, const std::string& ns, const std::string& body);
-  std::string patch(const client::Gvr& resource, const std::string& ns, const std::string& name, const std::string& mergePatch);
-  std::string remove(const client::Gvr& resource, const std::string& ns, const std::string& name, std::optional<int64_t> grace = {});
+  std::string request(Request request);
   template <class T>
-  std::vector<T> all() {
+  std::vector<T> all(const std::string& ns = "") {
     std::vector<T> out;
-    registry_->forEach(client::gvrOf<T>().groupResource(), "", [&](const store::VersionPtr& version) {
+    registry_->forEach(client::gvrOf<T>().groupResource(), ns, [&](const store::VersionPtr& version) {
       json::Arena arena;
       out.push_back(api::decode<T>(*json::parse(arena, version->bytes)));
     });
@@ -62,8 +81,9 @@ class World {
     json::Arena arena;
     return api::decode<T>(*json::parse(arena, version->bytes));
   }
+  apiserver::Registry& registry() { return *registry_; }
 
-  // What the machine does.
+  // What the machines do.
 
   /// Runs one task of a random loop; when nothing waits, moves the clock to the next timer. False when nothing is left before
   /// `end` (the clock then stands there).
@@ -72,28 +92,40 @@ class World {
     while (step(end)) {
     }
   }
-  /// Runs until `done` holds; false when `limit` of virtual time passed first.
-  bool runUntil(const std::function<bool()>& done, Duration limit);
-
-  void crashControl();  ///< controllers and scheduler die and start anew
-  void crashAgent();    ///< the node agent dies and starts anew over the same processes
-  void crashServer();   ///< everything dies; the store comes back from its log
-  /// The node stops answering (its lease is no longer renewed, its pods' fate unknown) / answers again.
-  void loseNode(const std::string& name);
-  void returnNode(const std::string& name);
-  void rebootMachines() { runtime_->reboot(); crashAgent(); }
-
-  node::SimulatedRuntime& runtime() { return *runtime_; }
-  const std::vector<node::NodeConfig>& nodes() const { return options_.nodes; }
   bool quiet() const;  ///< no task waits anywhere
 
+  void crashControl();  ///< controllers and scheduler die and start anew
+  void crashAgent(size_t machine);  ///< a node agent dies and starts anew over the same processes
+  void crashServer();   ///< everything but the pods dies; the store comes back from its log
+  void reboot(size_t machine);  ///< its processes end, its agent starts anew
+  /// The machine can no longer be reached; its agent and its processes go on.
+  void cutOff(size_t machine);
+  void reconnect(size_t machine);
+  bool isCutOff(size_t machine) const { return machines_[machine]->cut; }
+
+  size_t machineCount() const { return machines_.size(); }
+  /// The index of a node by name; machineCount() when there is none.
+  size_t machineOf(const std::string& node) const;
+  node::SimulatedRuntime& runtime(size_t machine) { return *machines_[machine]->runtime; }
+  const std::vector<node::NodeConfig>& nodes() const { return options_.nodes; }
+
  private:
+  struct Machine {
+    Machine(node::NodeConfig node, ManualClock& clock) : config(std::move(node)), hardware(clock), loop(clock) {}
+    node::NodeConfig config;
+    client::ManualLoop hardware, loop;
+    std::unique_ptr<node::SimulatedRuntime> runtime;
+    std::unique_ptr<FaultyCluster> net;
+    std::unique_ptr<node::NodeAgent> agent;
+    bool cut = false;
+  };
   void openServer();
+  void follow();
   void startControl();
-  void startAgent();
   void stopControl();
-  void stopAgent();
-  std::string write(client::Write write);
+  void startAgent(Machine& machine);
+  void stopAgent(Machine& machine);
+  void mix(std::string_view text);
 
   WorldOptions options_;
   Faults faults_;
@@ -105,38 +137,21 @@ class World {
   std::shared_ptr<apiserver::RbacAuthorizer> authorizer_;
   std::unique_ptr<apiserver::Registry> registry_;
   std::unique_ptr<apiserver::LocalCluster> admin_, controllersCluster_, schedulerCluster_, agentCluster_;
-  std::unique_ptr<FaultyCluster> controllersNet_, schedulerNet_, agentNet_;
-  client::ManualLoop controlLoop_, agentLoop_, machineLoop_;
+  std::unique_ptr<FaultyCluster> controllersNet_, schedulerNet_;
+  client::ManualLoop controlLoop_;
   std::unique_ptr<client::Manager> manager_;
   std::unique_ptr<controllers::GarbageCollector> collector_;
   std::unique_ptr<controllers::NamespaceKeeper> namespaces_;
   std::unique_ptr<platform::CrdFollower> crds_;
-  std::unique_ptr<node::SimulatedRuntime> runtime_;
   node::NoFiles files_;
-  std::unique_ptr<node::NodeAgent> agent_;
-  std::set<std::string> lost_;
+  std::vector<std::unique_ptr<Machine>> machines_;
+  std::vector<client::ManualLoop*> loops_, ready_;
+  uint64_t fingerprint_ = 0xcbf29ce484222325;
+  store::Revision followed_ = 0;
+  bool following_ = false;
 };
 
-/// Nodes "node-0".."node-<count-1>" with 64 CPUs, 256Gi and `gpus` nvidia.com/gpu each.
-std::vector<node::NodeConfig> makeNodes(int count, int gpus);
-
-struct JobShape {
-  std::string name, ns = "default";
-  int workers = 1;             ///< pods besides the master
-  bool master = true;
-  int gpus = 0;                ///< per pod
-  std::string cpu = "1";
-  std::string duration = "10s", exitCodes = "0";
-  std::string restartPolicy = "OnFailure";
-  std::string priorityClass, cleanPodPolicy;
-  int backoffLimit = -1;
-  int64_t deadline = 0, ttl = -1;
-  bool suspend = false;
-};
-/// A PyTorchJob whose pods only pretend to run.
-std::string pytorchJobJson(const JobShape& shape);
-
-/// What must hold at every moment; empty when it does, else what is wrong.
-std::string brokenInvariant(World& world);
+/// Nodes "node-0".."node-<count-1>" with `cpus` CPUs, 256Gi and `gpus` nvidia.com/gpu each.
+std::vector<node::NodeConfig> makeNodes(int count, int gpus, int cpus = 64);
 
 }  // namespace stoker::sim

@@ -1,0 +1,31 @@
+// shapes.h: jobs and pods whose containers only pretend to run, as JSON.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace stoker::sim {
+
+struct Shape {
+  std::string name, ns = "default";
+  int workers = 1;           ///< pods besides the master
+  bool master = true;
+  int gpus = 0;              ///< per pod
+  int cpus = 1;              ///< per pod
+  std::string duration = "10s", exitCodes = "0", stopDuration;
+  std::string restartPolicy = "OnFailure";
+  std::string priorityClass, cleanPodPolicy;
+  int backoffLimit = -1;     ///< below zero: not said
+  int64_t deadline = 0;      ///< seconds; zero: none
+  int64_t ttl = -1;          ///< seconds; below zero: not said
+  bool suspend = false;
+};
+
+/// kubeflow.org/v1 PyTorchJob.
+std::string pytorchJobJson(const Shape& shape);
+/// batch/v1 Job: `workers` completions, two at a time.
+std::string batchJobJson(const Shape& shape);
+/// v1 Pod.
+std::string podJson(const Shape& shape);
+
+}  // namespace stoker::sim
