@@ -3,10 +3,11 @@
 // A front-end controller (training, ...) writes the spec from its job; the scheduler alone writes the status: where every
 // pod goes and with which cards, or why it waits. The placement is the only record that holds capacity:
 //
-//   an entry holds its node's capacity until its pod has Succeeded, or spec.finished is true, or the Gang is gone.
+//   an entry holds its node's capacity until it is gone from the record, or spec.finished is true, or the Gang is gone.
 //
-// A failed pod that its job will make again therefore finds its place still free. Pods are made by the front-end from the
-// placement, already bound, with the cards in the annotation kCardsAnnotation.
+// When a pod has Succeeded while others of its gang go on and somebody waits, the scheduler releases its entry: node and
+// cards become empty. A failed pod that its job will make again finds its place still free. Pods are made by the front-end
+// from entries that have a node, already bound, with the cards in the annotation kCardsAnnotation.
 #pragma once
 
 #include "api/core.h"

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_set>
+#include <unordered_map>
 
 namespace stoker::scheduler {
 
@@ -13,6 +13,10 @@ using api::Gang;
 using api::GangPlacement;
 using api::GangRole;
 using api::Pod;
+
+const std::string kGangLabel = api::kGangLabel;
+const std::string kCardsAnnotation = api::kCardsAnnotation;
+const std::string kNoCards;
 
 template <class T>
 std::shared_ptr<const T> share(const client::EntryPtr<T>& entry) {
@@ -29,8 +33,9 @@ class Reader {
 
   Input read() {
     for (const auto& [key, entry] : nodes_.all()) input_.snapshot->addNode(share(entry));
-    for (const auto& [key, entry] : gangs_.all()) readGang(entry);
+    gangPods_.reserve(pods_.size());
     for (const auto& [key, entry] : pods_.all()) readPod(entry);
+    for (const auto& [key, entry] : gangs_.all()) readGang(entry);
     // Who waits may have what succeeded pods gave back, once that is on record; nobody waits, nothing to write.
     if (!input_.queues.order.empty())
       for (GangItem& item : releases_) input_.queues.add(std::move(item));
@@ -43,104 +48,137 @@ class Reader {
   /// An entry that holds capacity, and the pod that it stands for.
   struct Held {
     NodeId node;
-    DemandId demand;
+    const GangRole* role;
     const std::string* cards;
     const Pod* pod;
   };
 
   Demands& demands() { return *input_.queues.demands; }
 
-  const Pod* podOf(const Gang& gang, const std::string& name) const {
-    const Pod* pod = pods_.get(gang.metadata.namespace_, name);
-    if (!pod) return nullptr;
-    auto label = pod->metadata.labels.find(api::kGangLabel);
-    return label != pod->metadata.labels.end() && label->second == gang.metadata.name ? pod : nullptr;
+  /// Pods that carry a gang's label, by name: one hash each, where the cache's ordered map would cost a walk per entry.
+  struct PodId {
+    std::string_view namespace_, name;
+    bool operator==(const PodId&) const = default;
+  };
+  struct PodIdHash {
+    size_t operator()(const PodId& id) const {
+      return std::hash<std::string_view>()(id.name) * 31 + std::hash<std::string_view>()(id.namespace_);
+    }
+  };
+  struct GangPod {
+    const Pod* pod;
+    std::string_view gang;
+  };
+
+  const Pod* podOf(const Gang& gang, std::string_view name) const {
+    auto it = gangPods_.find({gang.metadata.namespace_, name});
+    return it != gangPods_.end() && it->second.gang == gang.metadata.name ? it->second.pod : nullptr;
   }
 
   void readGang(const client::EntryPtr<Gang>& entry) {
     const Gang& gang = entry->object;
-    GangItem item{.gang = share(entry), .resourceVersion = std::to_string(entry->raw.resourceVersion)};
+    auto queue = [&](GangItem item) {
+      item.gang = share(entry);
+      item.resourceVersion = std::to_string(entry->raw.resourceVersion);
+      input_.queues.add(std::move(item));
+    };
     if (gang.spec.finished) {
-      item.kept = gang.status.placement;  // for the record; it holds nothing any more
-      if (gang.status.phase != "Finished") input_.queues.add(std::move(item));
+      // The placement stays for the record; it holds nothing any more.
+      if (gang.status.phase != "Finished") queue({.kept = gang.status.placement});
       return;
     }
-    std::vector<std::vector<const GangPlacement*>> kept(gang.spec.roles.size());
-    std::vector<DemandId> roleDemands;
-    for (size_t role = 0; role < gang.spec.roles.size(); ++role) {
-      kept[role].resize(static_cast<size_t>(std::max(gang.spec.roles[role].count, 0)));
-      roleDemands.push_back(demands().of(gang.spec.roles[role]));
-    }
-    size_t succeeded = 0;
-    for (const GangPlacement& place : gang.status.placement) keepOrDrop(gang, place, roleDemands, kept, item, succeeded);
+    Record record;
+    for (const GangRole& role : gang.spec.roles)
+      record.kept.emplace_back(static_cast<size_t>(std::max(role.count, 0)));
+    for (const GangPlacement& place : gang.status.placement) keepOrDrop(gang, place, record);
     if (gang.metadata.deleting()) return;  // keeps what it has until it is gone, gets nothing more
     if (gang.spec.suspended) {
       bool told = gang.status.phase == "Pending" && gang.status.verdict.reason == "Suspended" && gang.status.placement.empty();
-      if (!told) input_.queues.add(std::move(item));
+      if (!told) queue({});
       return;
     }
+    size_t entries = gang.status.placement.size(), wanted = 0;
+    for (const auto& role : record.kept) wanted += role.size();
+    bool settled = record.stay == wanted && record.stay == entries && gang.status.phase == "Placed" &&
+                   gang.status.verdict.reason == "Placed";
+    // When all have succeeded the job is over, and says so itself a moment later.
+    bool releases = record.toRelease > 0 && record.succeeded < entries;
+    if (settled && !releases) return;
+    GangItem item = itemOf(gang, record, releases);
+    if (!settled) return queue(std::move(item));
+    item.gang = share(entry);
+    item.resourceVersion = std::to_string(entry->raw.resourceVersion);
+    releases_.push_back(std::move(item));
+  }
 
-    size_t placed = 0;
+  /// What is to be kept of a gang's placement.
+  struct Record {
+    std::vector<std::vector<const GangPlacement*>> kept;  ///< by role and index; null = missing
+    size_t stay = 0, succeeded = 0, toRelease = 0;
+    std::vector<std::string> lost;
+  };
+
+  GangItem itemOf(const Gang& gang, Record& record, bool releases) {
+    GangItem item{.lost = std::move(record.lost)};
     for (size_t role = 0; role < gang.spec.roles.size(); ++role) {
       const GangRole& spec = gang.spec.roles[role];
-      RoleWant want{.role = static_cast<uint32_t>(role), .demand = roleDemands[role]};
+      RoleWant want{.role = static_cast<uint32_t>(role)};
       // 0 means "not said": all of them. A role that may have no pod at all is said by count.
       want.min = spec.minCount > 0 ? std::min(spec.minCount, spec.count) : spec.count;
-      for (size_t index = 0; index < kept[role].size(); ++index) {
-        if (kept[role][index]) {
-          const GangPlacement& place = *kept[role][index];
-          item.kept.push_back(place);
-          ++want.kept;
-          ++placed;
-          const Pod* pod = place.node.empty() ? nullptr : podOf(gang, place.pod);
-          // When all have succeeded the job is over, and says so itself a moment later.
-          if (!pod || pod->status.phase != "Succeeded" || succeeded == gang.status.placement.size()) continue;
-          item.kept.back().node.clear();
-          item.kept.back().cards.clear();
-          item.released = true;
-        } else {
+      for (size_t index = 0; index < record.kept[role].size(); ++index) {
+        const GangPlacement* place = record.kept[role][index];
+        if (!place) {
           want.missing.push_back(static_cast<int32_t>(index));
           noteRefusal(gang, spec, want, item);
+          continue;
         }
+        item.kept.push_back(*place);
+        ++want.kept;
+        if (!releases || place->node.empty()) continue;
+        const Pod* pod = podOf(gang, place->pod);
+        if (!pod || pod->status.phase != "Succeeded") continue;
+        item.kept.back().node.clear();
+        item.kept.back().cards.clear();
       }
-      if (!want.missing.empty()) item.wants.push_back(std::move(want));
+      if (want.missing.empty()) continue;
+      want.demand = demands().of(spec);
+      item.wants.push_back(std::move(want));
     }
-    bool settled = item.wants.empty() && placed == gang.status.placement.size() && gang.status.phase == "Placed" &&
-                   gang.status.verdict.reason == "Placed";
-    if (!settled) input_.queues.add(std::move(item));
-    else if (item.released) releases_.push_back(std::move(item));
+    return item;
   }
 
   /// Looks at one entry of the record: it holds its place in this pass in any case; whether it may stay is the question.
-  void keepOrDrop(const Gang& gang, const GangPlacement& place, const std::vector<DemandId>& roleDemands,
-                  std::vector<std::vector<const GangPlacement*>>& kept, GangItem& item, size_t& succeeded) {
+  void keepOrDrop(const Gang& gang, const GangPlacement& place, Record& record) {
     auto role = std::find_if(gang.spec.roles.begin(), gang.spec.roles.end(), [&](const auto& r) { return r.name == place.role; });
     if (role == gang.spec.roles.end()) return;
-    auto roleIndex = static_cast<size_t>(role - gang.spec.roles.begin());
     const Pod* pod = podOf(gang, place.pod);
     std::optional<NodeId> node;
     if (!place.node.empty()) node = input_.snapshot->find(place.node);
-    if (node) held_.push_back({*node, roleDemands[roleIndex], &place.cards, pod && pod->spec.nodeName == place.node ? pod : nullptr});
+    if (node) held_.push_back({*node, &*role, &place.cards, pod && pod->spec.nodeName == place.node ? pod : nullptr});
 
     if (gang.spec.suspended || place.index < 0 || place.index >= role->count) return;  // no longer wanted
-    auto& slot = kept[roleIndex][static_cast<size_t>(place.index)];
+    auto& slot = record.kept[static_cast<size_t>(role - gang.spec.roles.begin())][static_cast<size_t>(place.index)];
     if (slot) return;
-    if (pod && pod->status.phase == "Succeeded") {
+    auto keep = [&] {
       slot = &place;
-      ++succeeded;
-      return;
+      ++record.stay;
+    };
+    if (pod && pod->status.phase == "Succeeded") {
+      ++record.succeeded;
+      if (!place.node.empty()) ++record.toRelease;
+      return keep();
     }
-    bool over = !pod || pod->finished();  // nothing of it can be running
+    bool over = !pod || pod->finished();     // nothing of it can be running
     if (over && place.node.empty()) return;  // had succeeded and given back, and is to be made again
     if (over && pod && pod->spec.nodeName == place.node && isRefused(*pod)) {
-      item.lost.push_back(fmt::format("{}: node {} refused it ({})", place.pod, place.node, pod->status.reason));
+      record.lost.push_back(fmt::format("{}: node {} refused it ({})", place.pod, place.node, pod->status.reason));
       return;
     }
     if (over && (!node || isLostFor(input_.snapshot->node(*node), role->tolerations))) {
-      item.lost.push_back(fmt::format("{}: node {} is {}", place.pod, place.node, node ? "not ready" : "gone"));
+      record.lost.push_back(fmt::format("{}: node {} is {}", place.pod, place.node, node ? "not ready" : "gone"));
       return;
     }
-    slot = &place;
+    keep();
   }
 
   /// The failed pod that a node refused keeps that node from being tried again for as long as the pod is there to tell.
@@ -155,6 +193,9 @@ class Reader {
 
   void readPod(const client::EntryPtr<Pod>& entry) {
     const Pod& pod = entry->object;
+    auto gang = pod.metadata.labels.find(kGangLabel);
+    if (gang != pod.metadata.labels.end())
+      gangPods_.emplace(PodId{pod.metadata.namespace_, pod.metadata.name}, GangPod{&pod, gang->second});
     if (pod.finished()) return;
     if (!pod.spec.nodeName.empty()) {
       bound_.push_back(&pod);
@@ -164,24 +205,27 @@ class Reader {
     const std::string& scheduler = pod.spec.schedulerName;
     bool ours = scheduler == api::kSchedulerName ||
                 (options_.embedded && (scheduler.empty() || scheduler == api::kDefaultSchedulerName));
-    if (!ours || pod.metadata.labels.contains(api::kGangLabel)) return;
+    if (!ours || gang != pod.metadata.labels.end()) return;
     input_.queues.add(PodItem{share(entry), demands().of(pod.spec)});
   }
 
   void hold() {
     Snapshot& snapshot = *input_.snapshot;
-    std::unordered_set<const Pod*> covered;
+    std::vector<const Pod*> covered;
     covered.reserve(held_.size());
+    const GangRole* role = nullptr;
+    DemandId demand = 0;
     for (const Held& held : held_) {
-      snapshot.hold(held.node, demands()[held.demand].amounts, *held.cards);
-      if (held.pod) covered.insert(held.pod);
+      if (held.role != role) demand = demands().of(*(role = held.role));
+      snapshot.hold(held.node, demands()[demand].amounts, *held.cards);
+      if (held.pod) covered.push_back(held.pod);
     }
-    static const std::string kNoCards;
+    std::sort(covered.begin(), covered.end());
     for (const Pod* pod : bound_) {
-      if (covered.contains(pod)) continue;
+      if (std::binary_search(covered.begin(), covered.end(), pod)) continue;
       std::optional<NodeId> node = snapshot.find(pod->spec.nodeName);
       if (!node) continue;
-      auto cards = pod->metadata.annotations.find(api::kCardsAnnotation);
+      auto cards = pod->metadata.annotations.find(kCardsAnnotation);
       snapshot.hold(*node, demands().amountsOf(pod->spec), cards == pod->metadata.annotations.end() ? kNoCards : cards->second);
     }
     snapshot.seal();
@@ -192,6 +236,7 @@ class Reader {
   const client::Cache<api::Node>& nodes_;
   const InputOptions& options_;
   Input input_;
+  std::unordered_map<PodId, GangPod, PodIdHash> gangPods_;
   std::vector<Held> held_;
   std::vector<GangItem> releases_;  ///< settled gangs of which some pods have succeeded
   std::vector<const Pod*> bound_;

@@ -25,8 +25,7 @@ struct RoleWant {
 struct GangItem {
   std::shared_ptr<const api::Gang> gang;
   std::string resourceVersion;
-  std::vector<api::GangPlacement> kept;  ///< entries that stay, by (role order, index)
-  bool released = false;                 ///< entries in `kept` lost their node because their pods have succeeded
+  std::vector<api::GangPlacement> kept;  ///< entries that stay, by (role order, index); released ones without node
   std::vector<RoleWant> wants;           ///< roles with missing pods; empty when finished or suspended
   std::vector<std::string> lost;         ///< for people: "worker-1: node b is not ready"; entries that were given up
   std::map<std::pair<uint32_t, int32_t>, std::vector<Refusal>> refused;  ///< (role, index): nodes not to be tried again
