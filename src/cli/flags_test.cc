@@ -8,20 +8,22 @@ namespace {
 using Words = std::vector<std::string>;
 
 FlagSet flags() {
-  return FlagSet({{.name = "name", .help = "name of the job"},
-                  {.name = "image", .help = "image", .deprecated = true, .instead = "container-image"},
-                  {.name = "container-image", .help = "image to run"},
-                  {.name = "gpus", .shorthand = 'g', .type = Flag::Type::Int, .defaultValue = "0", .help = "cards per pod"},
-                  {.name = "workers", .type = Flag::Type::Int, .defaultValue = "1", .help = "pods"},
-                  {.name = "env", .shorthand = 'e', .type = Flag::Type::List, .help = "variables"},
-                  {.name = "follow", .shorthand = 'f', .type = Flag::Type::Bool, .help = "go on"},
-                  {.name = "timeout", .type = Flag::Type::Duration, .help = "how long"},
-                  {.name = "tensorboard", .type = Flag::Type::Bool, .help = "charts", .refused = "there is no TensorBoard yet"}});
+  return FlagSet(
+      {{.name = "name", .help = "name of the job"},
+       {.name = "image", .help = "image", .deprecated = true, .instead = "container-image"},
+       {.name = "container-image", .help = "image to run"},
+       {.name = "gpus", .shorthand = 'g', .type = Flag::Type::Int, .defaultValue = "0", .help = "cards per pod"},
+       {.name = "workers", .type = Flag::Type::Int, .defaultValue = "1", .help = "pods"},
+       {.name = "env", .shorthand = 'e', .type = Flag::Type::List, .help = "variables"},
+       {.name = "follow", .shorthand = 'f', .type = Flag::Type::Bool, .help = "go on"},
+       {.name = "timeout", .type = Flag::Type::Duration, .help = "how long"},
+       {.name = "tensorboard", .type = Flag::Type::Bool, .help = "charts", .refused = "there is no TensorBoard yet"}});
 }
 
 TEST(Flags, everyWayToWriteOne) {
   FlagSet set = flags();
-  auto rest = set.parse({"submit", "--name=a=b", "-g2", "job", "--workers", "3", "-e", "A=1", "--env=B=2", "-f", "--timeout", "1h30m", "--", "--gpus", "-x"});
+  auto rest = set.parse({"submit", "--name=a=b", "-g2", "job", "--workers", "3", "-e", "A=1", "--env=B=2", "-f",
+                         "--timeout", "1h30m", "--", "--gpus", "-x"});
   ASSERT_TRUE(rest.ok()) << rest.error().message;
   EXPECT_EQ(*rest, (Words{"submit", "job", "--gpus", "-x"}));
   EXPECT_EQ(set.text("name"), "a=b");
@@ -79,16 +81,21 @@ TEST_P(BadFlags, areRefusedWithWhatWouldBeRight) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Cases, BadFlags,
-    ::testing::Values(BadCase{"typo", {"--worker", "3"}, "unknown flag: --worker; did you mean --workers?"},
-                      BadCase{"unknown", {"--completely-else=1"}, "unknown flag: --completely-else"},
-                      BadCase{"unknownLetter", {"-q"}, "unknown shorthand flag: -q in -q"},
-                      BadCase{"noValue", {"--name"}, "flag needs an argument: --name"},
-                      BadCase{"noNumber", {"--gpus=two"}, "invalid argument \"two\" for --gpus: it must be a whole number"},
-                      BadCase{"tooLarge", {"--gpus=99999999999999999999"}, "invalid argument \"99999999999999999999\" for --gpus: it must be a whole number"},
-                      BadCase{"noDuration", {"--timeout=5"}, "invalid argument \"5\" for --timeout: it must be a duration such as 30s, 5m or 1h30m"},
-                      BadCase{"noBool", {"--follow=maybe"}, "invalid argument \"maybe\" for --follow: it must be true or false"},
-                      BadCase{"lettersTogether", {"-fg"}, "-f takes no value; write flags of one letter apart, got -fg"},
-                      BadCase{"refused", {"--tensorboard"}, "--tensorboard is not supported yet: there is no TensorBoard yet"}),
+    ::testing::Values(
+        BadCase{"typo", {"--worker", "3"}, "unknown flag: --worker; did you mean --workers?"},
+        BadCase{"unknown", {"--completely-else=1"}, "unknown flag: --completely-else"},
+        BadCase{"unknownLetter", {"-q"}, "unknown shorthand flag: -q in -q"},
+        BadCase{"noValue", {"--name"}, "flag needs an argument: --name"},
+        BadCase{"noNumber", {"--gpus=two"}, "invalid argument \"two\" for --gpus: it must be a whole number"},
+        BadCase{"tooLarge",
+                {"--gpus=99999999999999999999"},
+                "invalid argument \"99999999999999999999\" for --gpus: it must be a whole number"},
+        BadCase{"noDuration",
+                {"--timeout=5"},
+                "invalid argument \"5\" for --timeout: it must be a duration such as 30s, 5m or 1h30m"},
+        BadCase{"noBool", {"--follow=maybe"}, "invalid argument \"maybe\" for --follow: it must be true or false"},
+        BadCase{"lettersTogether", {"-fg"}, "-f takes no value; write flags of one letter apart, got -fg"},
+        BadCase{"refused", {"--tensorboard"}, "--tensorboard is not supported yet: there is no TensorBoard yet"}),
     [](const auto& info) { return info.param.name; });
 
 TEST(Flags, helpIsAlignedAndLeavesOutWhatIsDeprecated) {

@@ -100,7 +100,7 @@ TEST(CrdOf, isAcceptedAsAKindWithTheseRules) {
   EXPECT_TRUE(kind.custom);
   auto doc = *json::parseDoc(
       R"({"spec":{"replicas":-1,"colour":"blue","parts":[{"id":"a"},{"id":"a"}],"amounts":{"cpu":1,"memory":"1Gi"},
-    "unknown":1,"template":{"spec":{"containers":[],"contaners":[]}},"free":{"anything":[1]}}})");
+    "unknown":1,"template":{"spec":{"containers":[{"name":"c","image":"i"}],"contaners":[]}},"free":{"anything":[1]}}})");
   auto coerced = coerce(arena, *kind.schema, doc.root);
   ASSERT_TRUE(coerced.ok()) << coerced.error().message;
   EXPECT_EQ(coerced->unknown, (std::vector<std::string>{"spec.template.spec.contaners", "spec.unknown"}))
