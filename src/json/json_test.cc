@@ -27,6 +27,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"wholeFloatsAreIntegers", "[1.0,1e3,-0.5,1.50]", "[1,1000,-0.5,1.5]"},
         Case{"largeIntegersStayExact", "[9223372036854775807,-9223372036854775808]",
              "[9223372036854775807,-9223372036854775808]"},
+        Case{"negativeZeroIsZero", "[-0,-0.0,-0E-7]", "[0,0,0]"},
         Case{"exponentsAsGoWritesThem", "[1e21,1e-7,123456789012345678901]", "[1e+21,1e-7,123456789012345680000]"},
         Case{"escapesAreDecoded", R"(["\u0041\n\t\"\\\/\ud83d\ude00"])", "[\"A\\n\\t\\\"\\\\/\xF0\x9F\x98\x80\"]"},
         Case{"loneSurrogateIsReplaced", R"(["\ud83dx"])", "[\"\xEF\xBF\xBDx\"]"},

@@ -358,7 +358,9 @@ void printNumber(std::string& out, Value value) {
   } else if (text.find_first_of(".eE") == std::string_view::npos && value.integer()) {
     fmt::format_to(std::back_inserter(out), "{}", *value.integer());
   } else {
-    out += formatDouble(value.real().value_or(0));
+    // Negative zero would be read back as the integer 0: canonical text must be a fixed point.
+    double number = value.real().value_or(0);
+    out += number == 0 ? "0" : formatDouble(number);
   }
 }
 
