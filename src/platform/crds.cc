@@ -18,7 +18,7 @@ std::vector<std::string> ownCrds() {
   out.push_back(json::print(kube::crdOf<api::Gang>(
       arena, {.singular = "gang",
               .columns = {{.name = "Phase", .jsonPath = ".status.phase"},
-                          {.name = "Queue", .jsonPath = ".spec.queue", .priority = 1} ,
+                          {.name = "Queue", .priority = 1, .jsonPath = ".spec.queue"},
                           {.name = "Priority", .type = "integer", .jsonPath = ".spec.priority"},
                           {.name = "Reason", .jsonPath = ".status.verdict.reason"},
                           {.name = "Message", .jsonPath = ".status.verdict.message"},

@@ -24,9 +24,10 @@
 #include "node/agent/agent.h"
 #include "node/agent/disk_files.h"
 #include "node/dns/feeder.h"
-#include "node/logs/file_logs.h"
+#include "node/logs/pod_log_files.h"
 #include "node/runtime/process_runtime.h"
 #include "node/simulated/simulated_nodes.h"
+#include "node/simulated/simulated_runtime.h"
 #include "platform/crds.h"
 #include "platform/machine.h"
 #include "platform/resources.h"
@@ -144,7 +145,7 @@ class PlatformImpl final : public Platform {
                                                        apiserver::HandlerOptions{.stokerVersion = cli::kVersion});
     for (apiserver::Review& review : apiserver::makeReviews(*authorizer_, *authenticator_, authorizer_.get()))
       handler_->addReview(std::move(review));
-    logs_ = std::make_unique<node::FileLogs>(options_.dataDir + "/logs");
+    logs_ = std::make_unique<node::PodLogFiles>(options_.dataDir + "/logs");
     handler_->addConnect("pods", "log", apiserver::podLogHandler(*logs_, clock_));
     handler_->setMetrics([this] { return metrics(); });
     return {};
@@ -205,6 +206,9 @@ class PlatformImpl final : public Platform {
       if (::readlink("/proc/self/exe", self, sizeof self - 1) > 0) real.appletProgram = self;
       real.apiHost = bridge;
       real.apiPort = server_->port();
+      real.onRun = [logs = logs_.get()](const std::string& podUid, const std::string& container, int attempt, bool running) {
+        logs->setRunning(podUid, container, attempt, running);
+      };
     }
     if (!options_.simulateNodes.empty()) {
       STOKER_TRY(simulated.nodes, node::loadSimulatedNodes(options_.simulateNodes));
@@ -256,7 +260,7 @@ class PlatformImpl final : public Platform {
   std::unique_ptr<apiserver::RequestAuthenticator> authenticator_;
   std::unique_ptr<apiserver::ApiHandler> handler_;
   std::unique_ptr<node::ProcessRuntime> runtime_;
-  std::unique_ptr<node::FileLogs> logs_;
+  std::unique_ptr<node::PodLogFiles> logs_;
   std::unique_ptr<net::Server> server_;
   std::map<std::string, std::unique_ptr<apiserver::LocalCluster>> clusters_;
   std::unique_ptr<client::ThreadLoop> controlLoop_, agentLoop_;

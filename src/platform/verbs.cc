@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -235,9 +236,7 @@ size_t livePods(const std::string& dir) {
   for (const auto& entry : std::filesystem::directory_iterator(dir + "/pods", error)) {
     int fd = ::open((entry.path() / "lock").c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) continue;
-    struct flock lock {};
-    lock.l_type = F_WRLCK;
-    if (::syscall(SYS_flock, fd, 2 | 4 /* LOCK_EX | LOCK_NB */) != 0) ++count;
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) ++count;
     ::close(fd);
   }
   return count;
