@@ -79,6 +79,17 @@ Result<void> NodeAgent::start() {
   return {};
 }
 
+void NodeAgent::setDown(const std::string& node, bool down) {
+  keeper_.setDown(node, down);
+  if (down) {
+    down_.insert(node);
+    return;
+  }
+  down_.erase(node);
+  if (auto state = nodes_.find(node); state != nodes_.end())
+    for (const std::string& uid : state->second.uids) touch(uid);
+}
+
 size_t NodeAgent::runningPods() const {
   size_t count = 0;
   for (const auto& [uid, entry] : entries_) count += entry->inRuntime;
@@ -109,6 +120,10 @@ void NodeAgent::reconcileStart() {
     entry->key = {record.spec.namespaceName, record.spec.name};
     entry->inApi = false;
     entry->inRuntime = true;
+    if (options_.nodes.size() == 1) {
+      entry->node = options_.nodes[0].name;
+      nodes_[entry->node].uids.insert(uid);
+    }
     entries_[uid] = std::move(entry);
   }
   recovered_.clear();
@@ -138,6 +153,9 @@ NodeAgent::Entry& NodeAgent::adopt(const std::string& uid, const client::Key& ke
   entry.run = known || options_.materialise ? recoverRun(parsed.pod.spec, status, known, options_.backOff, loop_.now())
                                             : resumeRun(parsed.pod.spec, status);
   if (known) recovered_.erase(record);
+  if (options_.onRun)
+    for (const ContainerRun& one : entry.run.containers)
+      if (one.state == ContainerRun::State::Running) options_.onRun(uid, one.name, one.attempt, true);
   nodes_[entry.node].uids.insert(uid);
   byKey_[key] = uid;
   if (auto cards = parseCards(parsed.pod.metadata.annotation(api::kCardsAnnotation)); cards.ok()) entry.cards = *cards;
@@ -164,7 +182,7 @@ void NodeAgent::uncharge(Entry& entry) {
 bool NodeAgent::orphansOn(const NodeState& node) const {
   for (const std::string& uid : node.uids) {
     const Entry& entry = *entries_.at(uid);
-    if (!entry.inApi && entry.charged) return true;
+    if (!entry.inApi && entry.inRuntime) return true;
   }
   return false;
 }
@@ -222,9 +240,11 @@ void NodeAgent::deliver(const PodEvent& podEvent) {
   if (!parsed || !applyEvent(entry.run, podEvent, parsed->pod.spec, options_.backOff, loop_.now())) return;
   const podspec::Pod& pod = parsed->pod;
   if (const auto* started = std::get_if<ContainerStarted>(&podEvent.what)) {
+    if (options_.onRun) options_.onRun(entry.uid, started->name, started->attempt, true);
     event(pod, "Normal", "Started", fmt::format("Started container {}", started->name));
   } else if (const auto* exited = std::get_if<ContainerExited>(&podEvent.what)) {
     const ContainerRun& one = *entry.run.find(exited->name);
+    if (options_.onRun) options_.onRun(entry.uid, exited->name, exited->attempt, false);
     if (exited->reason == "StartError") event(pod, "Warning", "Failed", "Error: " + exited->message);
     if (restarts(pod.spec, one, exited->exitCode) && one.restartAt > exited->finishedAt)
       event(pod, "Warning", "BackOff", fmt::format("Back-off restarting failed container {} in pod {}_{}({})", exited->name,
@@ -295,6 +315,8 @@ void NodeAgent::written(const std::string& uid, const Result<client::Object>& re
   entry.writing = false;
   if (result.ok()) {
     entry.deleted = entry.deleted || wasDelete;
+    entry.lastPatch = std::move(entry.patch);
+    entry.lastPatchAt = loop_.now();
     if (result->bytes && result->resourceVersion > entry.object.resourceVersion) entry.object = *result;
   } else {
     // Gone or replaced: the watch is about to say so. Anything else may pass.
@@ -311,6 +333,9 @@ void NodeAgent::forget(Entry& entry) {
   if (entry.timerAt) loop_.cancel(entry.timer);
   references_.release(entry.uid);
   uncharge(entry);
+  if (options_.onRun)
+    for (const ContainerRun& one : entry.run.containers)
+      if (one.active()) options_.onRun(entry.uid, one.name, one.attempt, false);
   if (!options_.logsDirectory.empty())
     files_.removeDirectory(fmt::format("{}/{}_{}_{}", options_.logsDirectory, entry.key.namespace_, entry.key.name, entry.uid));
   if (auto node = nodes_.find(entry.node); node != nodes_.end()) {

@@ -39,6 +39,9 @@ struct AgentOptions {
   BackOffLimits backOff;
   /// False for simulated nodes: no references, volumes, tokens or environment; only what simulates the run.
   bool materialise = true;
+  /// Told when a run begins or ends (also those found running at the start), so that log followers know; may be null. On the
+  /// loop; must not block.
+  std::function<void(const std::string& podUid, const std::string& container, int attempt, bool running)> onRun;
   std::function<Pressure()> pressure;  ///< asked every ten seconds; null: none ever
 };
 
@@ -54,6 +57,9 @@ class NodeAgent {
   Result<void> start();
   /// The pods of the API have been read and compared with the runtime's.
   bool synced() const { return synced_; }
+  /// A node that is down does nothing and renews no lease; up again it goes on where the API and its runtime stand. For
+  /// simulated nodes.
+  void setDown(const std::string& node, bool down);
   /// Pods that the runtime holds something of.
   size_t runningPods() const;
 
@@ -78,6 +84,8 @@ class NodeAgent {
     bool writing = false;        ///< a write about it is under way
     bool deleted = false;        ///< its last delete was acknowledged
     Time writeAfter{};           ///< after a failed write
+    std::string patch, lastPatch;  ///< status patch under way, and the last one that was accepted
+    Time lastPatchAt{};
     std::optional<Time> timerAt;
     uint64_t timer = 0;
     std::vector<VolumePlan> volumes;
@@ -123,6 +131,7 @@ class NodeAgent {
   bool prepare(Entry& entry, const podspec::Pod& pod);
   bool prepareTokens(Entry& entry, const podspec::Pod& pod);
   void gotToken(const std::string& uid, const TokenWish& wish, const Result<client::Object>& result);
+  void keepVolumes(Entry& entry, const podspec::Pod& pod);
   void refreshVolumes(Entry& entry, const podspec::Pod& pod);
   void startContainer(Entry& entry, const podspec::Pod& pod, size_t index);
   void mountFailed(Entry& entry, const podspec::Pod& pod, const std::string& message);
@@ -166,7 +175,7 @@ class NodeAgent {
   std::map<std::string, NodeState> nodes_;
   std::map<std::string, RecoveredPod> recovered_;
   std::deque<PodEvent> early_;  // events that came before the pods were known
-  std::set<std::string> dirty_;
+  std::set<std::string> dirty_, down_;
   bool stepPosted_ = false, synced_ = false;
   struct Pending {
     std::string uid;  // empty: nobody waits for the result

@@ -54,8 +54,7 @@ void NodeAgent::probe(ProbeRound round) {
   auto parsed = parse(it->second->object);
   if (!parsed) return;
   const podspec::Container& container = specOf(parsed->pod.spec, round.index);
-  std::string ip = it->second->run.ip;
-  if (parsed->pod.spec.hostNetwork || ip.empty()) ip = "127.0.0.1";
+  std::string ip = podAddress(parsed->pod.spec, it->second->run, options_.nodes[nodes_.at(it->second->node).config].address);
   auto target = probeTarget(*probeOf(container, round.kind), container, ip);
   if (!target.ok() || !*target) return;
   prober_->probe(**target, [&loop = loop_, link = link_, round](std::string failure) {

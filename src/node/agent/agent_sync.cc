@@ -15,6 +15,8 @@ using Sandbox = PodRun::Sandbox;
 
 // A container whose configuration is wrong is tried again after this, or as soon as an object that it refers to changes.
 constexpr Duration kConfigRetry = 10s;
+// The same status patch is not sent again before this.
+constexpr Duration kSamePatch = 10s;
 constexpr int kPodMountFailures = 7;  // pauses between attempts to mount volumes: 1 s doubled up to 64 s
 
 bool isFinal(json::Value object) {
@@ -72,6 +74,7 @@ void NodeAgent::syncFinished(Entry& entry, const podspec::Pod& pod) {
 }
 
 void NodeAgent::sync(Entry& entry) {
+  if (down_.contains(entry.node)) return;
   if (!entry.inApi) return syncGone(entry);
   auto parsed = parse(entry.object);
   if (!parsed) return;
@@ -89,7 +92,7 @@ void NodeAgent::sync(Entry& entry) {
     run.failure = deadlineFailure(pod.spec, run, now);
     if (run.failure) event(pod, "Normal", run.failure->reason, run.failure->message);
   }
-  if (entry.volumesStale && entry.volumesReady) refreshVolumes(entry, pod);
+  if (options_.materialise && !wish.deleting) keepVolumes(entry, pod);
   if (std::exchange(entry.volumesStale, false)) {
     for (ContainerRun& container : run.containers)
       if (container.problem) container.restartAt = now;
@@ -169,7 +172,7 @@ PodFacts NodeAgent::factsOf(const Entry& entry, const podspec::Pod& pod) const {
   PodFacts facts;
   const NodeState& node = nodes_.at(entry.node);
   facts.hostIp = options_.nodes[node.config].address;
-  facts.podIp = pod.spec.hostNetwork ? facts.hostIp : entry.run.ip;
+  facts.podIp = podAddress(pod.spec, entry.run, facts.hostIp);
   facts.allocatable = node.allocatable;
   references_.fill(entry.uid, facts.references);
   for (const auto& [key, token] : entry.tokens)
@@ -190,12 +193,7 @@ bool NodeAgent::prepareTokens(Entry& entry, const podspec::Pod& pod) {
   Time now = loop_.now();
   for (const TokenWish& wish : tokensOf(pod.spec)) {
     Token& token = entry.tokens[wish.key];
-    if (!token.value.empty() && now >= token.refreshAt) {
-      entry.volumesStale = true;
-    } else if (!token.value.empty()) {
-      wakeAt(entry, token.refreshAt);
-      continue;
-    }
+    if (!token.value.empty() && now < token.refreshAt) continue;
     complete = complete && !token.value.empty();
     if (token.asked) continue;
     token.asked = true;
@@ -288,6 +286,19 @@ bool NodeAgent::prepare(Entry& entry, const podspec::Pod& pod) {
   return true;
 }
 
+void NodeAgent::keepVolumes(Entry& entry, const podspec::Pod& pod) {
+  // A pod that was found running has its volumes, but nobody keeps them up to date yet.
+  if (!entry.volumesReady) {
+    if (entry.run.sandbox == Sandbox::Ready && entry.run.anyActive() && entry.run.retryAt <= loop_.now()) prepare(entry, pod);
+    return;
+  }
+  for (const auto& [key, token] : entry.tokens) {
+    if (token.refreshAt <= loop_.now()) entry.volumesStale = true;
+    else wakeAt(entry, token.refreshAt);
+  }
+  if (entry.volumesStale) refreshVolumes(entry, pod);
+}
+
 void NodeAgent::refreshVolumes(Entry& entry, const podspec::Pod& pod) {
   if (!prepareTokens(entry, pod)) return;
   auto plans = planVolumes(pod, factsOf(entry, pod), volumeRoot(entry));
@@ -308,7 +319,6 @@ void NodeAgent::startContainer(Entry& entry, const podspec::Pod& pod, size_t ind
   ContainerSpec spec;
   if (options_.materialise) {
     ContainerContext context{.images = &options_.images, .appletProgram = options_.appletProgram,
-                             .podPidsLimit = options_.podPidsLimit,
                              .simulatedDevices = options_.nodes[nodes_[entry.node].config].devices};
     context.logPath = fmt::format("{}/{}.log", logs, attempt);
     auto memory = nodes_[entry.node].allocatable.find("memory");
@@ -339,6 +349,9 @@ void NodeAgent::writeStatus(Entry& entry, const podspec::Pod& pod, json::Value o
                     .over = wish.deleting ? decision.cleared : decision.over, .deleting = wish.deleting};
   std::string patch = statusPatch(object, pod, entry.run, facts, loop_.now());
   if (patch.empty()) return;
+  // Accepted, and yet it is not there: the API keeps it in another form. Saying it again at once would never end.
+  if (Time next = entry.lastPatchAt + kSamePatch; patch == entry.lastPatch && loop_.now() < next) return wakeAt(entry, next);
+  entry.patch = patch;
   Write write = podWrite(entry.key, entry.uid, Write::Verb::Patch);
   write.subresource = "status";
   write.patchType = client::PatchType::Strategic;

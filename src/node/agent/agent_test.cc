@@ -47,9 +47,8 @@ TEST(NodeAgent, crashedContainersRestAndRestart) {
   h.run(1500ms);  // ended at 1 s, restarted at once
   EXPECT_EQ(h.pod("a").root.at({"status", "containerStatuses"})[0]["restartCount"].asInt(), 1);
   h.run(2s);  // ended at 2 s: rests until 12 s
-  json::Value status = h.pod("a").root.at({"status", "containerStatuses"})[0];
   auto doc = h.pod("a");
-  status = doc.root.at({"status", "containerStatuses"})[0];
+  json::Value status = doc.root.at({"status", "containerStatuses"})[0];
   EXPECT_EQ(status.at({"state", "waiting", "reason"}).asString(), "CrashLoopBackOff");
   EXPECT_EQ(status.at({"state", "waiting", "message"}).asString(),
             "back-off 10s restarting failed container=main pod=a_default(a-uid)");
@@ -238,6 +237,47 @@ TEST(NodeAgent, failuresOfRuntimeAndApiAreRetried) {
   EXPECT_EQ(h.phase("a"), "Succeeded");
   auto reasons = h.cluster.eventReasons();
   EXPECT_NE(std::find(reasons.begin(), reasons.end(), "FailedCreatePodSandBox"), reasons.end());
+}
+
+/// Answers what the test says.
+class ScriptedProber final : public Prober {
+ public:
+  std::map<int, std::string> failures;  ///< by port; a port that is not there succeeds
+  int asked = 0;
+  void probe(const ProbeTarget& target, Done done) override {
+    ++asked;
+    auto it = failures.find(target.port);
+    done(it == failures.end() ? "" : it->second);
+  }
+};
+
+TEST(NodeAgent, probes) {
+  Harness h;
+  ScriptedProber prober;
+  h.prober = &prober;
+  prober.failures = {{1, "not yet"}, {2, "not ready"}};
+  h.startAgent();
+  h.createPod("a", "forever", "", R"("startupProbe":{"tcpSocket":{"port":1},"periodSeconds":1,"failureThreshold":100},
+      "readinessProbe":{"tcpSocket":{"port":2},"periodSeconds":1},"livenessProbe":{"tcpSocket":{"port":3},"periodSeconds":1},)");
+  h.run(5s);
+  auto pod = h.pod("a");
+  json::Value status = pod.root.at({"status", "containerStatuses"})[0];
+  EXPECT_FALSE(status["started"].asBool(true));
+  prober.failures.erase(1);
+  h.run(3s);
+  pod = h.pod("a");
+  status = pod.root.at({"status", "containerStatuses"})[0];
+  EXPECT_TRUE(status["started"].asBool());
+  EXPECT_FALSE(status["ready"].asBool(true));
+  prober.failures.erase(2);
+  h.run(3s);
+  pod = h.pod("a");
+  EXPECT_EQ(h.condition(pod, "Ready")["status"].asString(), "True");
+  prober.failures[3] = "dead";
+  h.run(5s);
+  pod = h.pod("a");
+  EXPECT_GE(pod.root.at({"status", "containerStatuses"})[0]["restartCount"].asInt(), 1);
+  EXPECT_EQ(pod.root.at({"status", "containerStatuses"})[0].at({"lastState", "terminated", "exitCode"}).asInt(), 143);
 }
 
 // ---- killed at every step ------------------------------------------------------------------------------------------------

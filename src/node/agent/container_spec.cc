@@ -113,7 +113,6 @@ std::variant<ContainerSpec, StartProblem> makeContainerSpec(Files& files, const 
   spec.seccompUnconfined = seccomp && seccomp->type == "Unconfined";
 
   spec.limits = containerLimits(container);
-  spec.limits.pids = context.podPidsLimit;
   spec.oomScoreAdj = oomScoreAdjust(pod.spec, container, context.nodeMemoryBytes);
   spec.logPath = context.logPath;
   if (!container.terminationMessagePath.empty()) spec.terminationMessagePath = container.terminationMessagePath;

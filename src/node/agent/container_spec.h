@@ -18,7 +18,6 @@ struct ContainerContext {
   std::string appletProgram;      ///< host path of the program that answers to the applets' names
   std::string logPath;            ///< of this run
   int64_t nodeMemoryBytes = 0;
-  int64_t podPidsLimit = 0;
   std::map<std::string, int> simulatedDevices;  ///< resource -> count; only the variable is set for these
 };
 

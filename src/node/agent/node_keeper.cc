@@ -20,7 +20,12 @@ NodeKeeper::NodeKeeper(client::Cluster& cluster, client::Loop& loop, const std::
   ObjectWatch::Scope scope;
   if (nodes.size() == 1) scope.fieldSelector = "metadata.name=" + nodes[0].name;
   watch_ = std::make_unique<ObjectWatch>(
-      cluster, loop, nodesGvr(), scope, [this](const client::Key& key, const client::Object*) { touch(key.name); },
+      cluster, loop, nodesGvr(), scope,
+      [this](const client::Key& key, const client::Object* after) {
+        // What we wrote comes back as a change: it is looked at again with the next heartbeat, not at once.
+        if (!after) reported_.erase(key.name);
+        if (!reported_.contains(key.name)) touch(key.name);
+      },
       [this] {
         for (const auto& node : nodes_) touch(node.name);
       });
@@ -33,16 +38,17 @@ void NodeKeeper::start() {
   tick();
 }
 
-std::string NodeKeeper::uidOf(const std::string& node) const {
-  const client::Object* object = watch_->find({"", node});
-  if (!object) return {};
-  json::Arena arena;
-  auto parsed = json::parse(arena, *object->bytes);
-  return parsed.ok() ? (*parsed)["metadata"]["uid"].str() : std::string();
+void NodeKeeper::setDown(const std::string& node, bool down) {
+  if (down) {
+    down_.insert(node);
+    return;
+  }
+  down_.erase(node);
+  touch(node);
 }
 
 void NodeKeeper::touch(const std::string& node) {
-  if (!byName_.contains(node) || !watch_->synced()) return;
+  if (!byName_.contains(node) || down_.contains(node) || !watch_->synced()) return;
   dirty_.insert(node);
   if (std::exchange(reportPosted_, true)) return;
   loop_.post([this, alive = alive_] {
@@ -71,6 +77,7 @@ void NodeKeeper::report() {
       writes.push_back(write);
     }
     if (std::string patch = nodeStatusPatch(*parsed, node, now_, loop_.now()); !patch.empty()) {
+      reported_.insert(name);
       write.subresource = "status";
       write.patchType = client::PatchType::Strategic;
       write.body = std::move(patch);
@@ -101,6 +108,7 @@ void NodeKeeper::renew() {
   std::vector<Write> creates, patches;
   std::vector<size_t> created, patched;
   for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (down_.contains(nodes_[i].name)) continue;
     Write write{.verb = Write::Verb::Create, .resource = leasesGvr(), .namespace_ = kLeaseNamespace, .name = nodes_[i].name};
     if (leased_[i]) {
       write.verb = Write::Verb::Patch;
@@ -113,6 +121,7 @@ void NodeKeeper::renew() {
       created.push_back(i);
     }
   }
+  if (creates.empty() && patches.empty()) return;
   renewing_ = true;
   bool isCreate = !creates.empty();
   auto& writes = isCreate ? creates : patches;

@@ -15,8 +15,8 @@ class NodeKeeper {
              std::function<Pressure()> pressure);
   ~NodeKeeper();
   void start();
-  /// The Node's uid for events about it; empty while it is not registered.
-  std::string uidOf(const std::string& node) const;
+  /// Nothing is written for a node that is down.
+  void setDown(const std::string& node, bool down);
 
  private:
   void touch(const std::string& node);
@@ -32,7 +32,7 @@ class NodeKeeper {
   std::function<Pressure()> pressure_;
   Pressure now_;
   std::unique_ptr<ObjectWatch> watch_;
-  std::set<std::string> dirty_;
+  std::set<std::string> dirty_, down_, reported_;
   bool reportPosted_ = false;
   std::vector<bool> leased_;
   bool renewing_ = false;

@@ -58,6 +58,12 @@ const podspec::Container& specOf(const podspec::PodSpec& spec, size_t index) {
                                             : spec.containers[index - spec.initContainers.size()];
 }
 
+std::string podAddress(const podspec::PodSpec& spec, const PodRun& run, const std::string& hostIp) {
+  if (run.sandbox == Sandbox::Absent) return {};
+  bool hosts = spec.hostNetwork || (run.ip.empty() && run.sandbox == Sandbox::Ready);
+  return hosts ? hostIp : run.ip;
+}
+
 bool restarts(const podspec::PodSpec& spec, const ContainerRun& run, int exitCode) {
   if (run.sidecar) return true;
   if (run.init) return exitCode != 0 && spec.restartPolicy != "Never";

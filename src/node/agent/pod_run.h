@@ -71,6 +71,9 @@ void beginSandbox(PodRun& run, const podspec::PodSpec& spec, Time now);
 /// `container` is about to be started: the number of the run.
 int beginStart(ContainerRun& container);
 
+/// The pod's address: the node's where the pod has the machine's network; empty until it has one.
+std::string podAddress(const podspec::PodSpec& spec, const PodRun& run, const std::string& hostIp);
+
 /// The spec of run.containers[index].
 const podspec::Container& specOf(const podspec::PodSpec& spec, size_t index);
 

@@ -257,8 +257,7 @@ std::string statusPatch(Value object, const podspec::Pod& pod, const PodRun& run
   want.setNonEmpty("hostIP", facts.hostIp);
   if (!facts.hostIp.empty())
     want.set("hostIPs", json::array(arena, {json::Object(arena).set("ip", facts.hostIp).build()}));
-  std::string ip = pod.spec.hostNetwork ? facts.hostIp : run.ip;
-  if (!ip.empty() && (run.sandbox != PodRun::Sandbox::Absent)) {
+  if (std::string ip = podAddress(pod.spec, run, facts.hostIp); !ip.empty()) {
     want.set("podIP", ip);
     want.set("podIPs", json::array(arena, {json::Object(arena).set("ip", ip).build()}));
   }

@@ -10,7 +10,7 @@ class Feeder {
  public:
   Feeder(client::Cluster& cluster, client::Loop& loop, Server& server)
       : services_(cluster, loop, client::gvrOf<api::Service>(), serviceCache_),
-        slices_(cluster, loop, client::gvrOf<EndpointSlice>(), sliceCache_), server_(server) {}
+        slices_(cluster, loop, client::gvrOf<api::EndpointSlice>(), sliceCache_), server_(server) {}
 
   void start() {
     services_.onChange([this](const client::Key& key, const api::ObjectMeta*, const api::ObjectMeta*) {
@@ -18,7 +18,7 @@ class Feeder {
       server_.update([&](Records& records) { records.setService(key.namespace_, key.name, service); });
     });
     slices_.onChange([this](const client::Key& key, const api::ObjectMeta*, const api::ObjectMeta*) {
-      const EndpointSlice* slice = sliceCache_.get(key.namespace_, key.name);
+      const api::EndpointSlice* slice = sliceCache_.get(key.namespace_, key.name);
       server_.update([&](Records& records) { records.setSlice(key.namespace_, key.name, slice); });
     });
     services_.start();
@@ -27,7 +27,7 @@ class Feeder {
 
  private:
   client::Cache<api::Service> serviceCache_;
-  client::Cache<EndpointSlice> sliceCache_;
+  client::Cache<api::EndpointSlice> sliceCache_;
   client::Informer services_, slices_;
   Server& server_;
 };

@@ -35,7 +35,7 @@ void Records::setService(const std::string& ns, const std::string& name, const a
     out.ports.push_back({toLower(port.name), toLower(port.protocol.empty() ? "TCP" : port.protocol), static_cast<uint16_t>(port.port)});
 }
 
-void Records::setSlice(const std::string& ns, const std::string& name, const EndpointSlice* slice) {
+void Records::setSlice(const std::string& ns, const std::string& name, const api::EndpointSlice* slice) {
   Key key{ns, name};
   if (auto old = slices_.find(key); old != slices_.end()) {
     Key service{ns, old->second.service};
@@ -55,7 +55,7 @@ void Records::setSlice(const std::string& ns, const std::string& name, const End
     out.endpoints.push_back({{*address, host}, endpoint.conditions.ready.value_or(true)});
   }
   for (const auto& port : slice->ports)
-    out.ports.push_back({toLower(port.name), toLower(port.protocol.empty() ? "TCP" : port.protocol), static_cast<uint16_t>(port.port)});
+    out.ports.push_back({toLower(port.name.value_or("")), toLower(port.protocol.empty() ? "TCP" : port.protocol), static_cast<uint16_t>(port.port)});
 }
 
 void Records::setFixed(const std::string& name, const std::string& address) {

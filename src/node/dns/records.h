@@ -5,43 +5,10 @@
 #include <map>
 #include <set>
 
-#include "api/core.h"
+#include "api/discovery.h"
 #include "node/dns/wire.h"
 
 namespace stoker::node::dns {
-
-/// discovery.k8s.io/v1, as far as DNS reads it.
-struct EndpointSlice {
-  static constexpr api::Gvk gvk{"discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"};
-  struct Conditions {
-    std::optional<bool> ready;
-    static constexpr auto describe() { return std::tuple{api::field("ready", &Conditions::ready)}; }
-  };
-  struct Endpoint {
-    std::vector<std::string> addresses;
-    std::string hostname;
-    Conditions conditions;
-    static constexpr auto describe() {
-      return std::tuple{api::field("addresses", &Endpoint::addresses), api::field("hostname", &Endpoint::hostname),
-                        api::field("conditions", &Endpoint::conditions)};
-    }
-  };
-  struct Port {
-    std::string name, protocol;
-    int32_t port = 0;
-    static constexpr auto describe() {
-      return std::tuple{api::field("name", &Port::name), api::field("protocol", &Port::protocol), api::field("port", &Port::port)};
-    }
-  };
-  api::ObjectMeta metadata;
-  std::string addressType;
-  std::vector<Endpoint> endpoints;
-  std::vector<Port> ports;
-  static constexpr auto describe() {
-    return std::tuple{api::field("metadata", &EndpointSlice::metadata), api::field("addressType", &EndpointSlice::addressType),
-                      api::field("endpoints", &EndpointSlice::endpoints), api::field("ports", &EndpointSlice::ports)};
-  }
-};
 
 inline constexpr uint32_t kTtl = 5;  ///< seconds; CoreDNS' default for cluster names
 inline constexpr const char* kServiceNameLabel = "kubernetes.io/service-name";
@@ -57,7 +24,7 @@ class Records {
   explicit Records(std::string domain = "cluster.local") : domain_(std::move(domain)) {}
 
   void setService(const std::string& ns, const std::string& name, const api::Service* service);
-  void setSlice(const std::string& ns, const std::string& name, const EndpointSlice* slice);
+  void setSlice(const std::string& ns, const std::string& name, const api::EndpointSlice* slice);
   /// A name with a fixed address, whatever the API says ("kubernetes.default.svc.cluster.local").
   void setFixed(const std::string& name, const std::string& address);
 

@@ -1,4 +1,4 @@
-#include "node/logs/file_logs.h"
+#include "node/logs/pod_log_files.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -63,9 +63,9 @@ int latestAttempt(const std::vector<std::string>& names) {
   return latest;
 }
 
-class FileLogs::Reader {
+class PodLogFiles::Reader {
  public:
-  Reader(FileLogs& owner, std::string directory, std::string uid, int attempt, client::LogOptions options,
+  Reader(PodLogFiles& owner, std::string directory, std::string uid, int attempt, client::LogOptions options,
          std::shared_ptr<client::LogSink> sink)
       : owner_(owner), directory_(std::move(directory)), uid_(std::move(uid)), attempt_(attempt), options_(std::move(options)),
         sink_(std::move(sink)), wake_(std::make_shared<Wake>()),
@@ -230,7 +230,7 @@ class FileLogs::Reader {
     }
   }
 
-  FileLogs& owner_;
+  PodLogFiles& owner_;
   std::string directory_, uid_;
   int attempt_;
   client::LogOptions options_;
@@ -243,9 +243,9 @@ class FileLogs::Reader {
   std::thread thread_;
 };
 
-FileLogs::FileLogs(std::string directory) : directory_(std::move(directory)) {}
+PodLogFiles::PodLogFiles(std::string directory) : directory_(std::move(directory)) {}
 
-FileLogs::~FileLogs() {
+PodLogFiles::~PodLogFiles() {
   std::list<std::unique_ptr<Reader>> readers;
   {
     std::lock_guard lock(mutex_);
@@ -255,12 +255,12 @@ FileLogs::~FileLogs() {
   }
 }
 
-bool FileLogs::isRunning(const std::string& podUid, const std::string& container, int attempt) {
+bool PodLogFiles::isRunning(const std::string& podUid, const std::string& container, int attempt) {
   std::lock_guard lock(mutex_);
   return !stopping_ && running_.contains(runKey(podUid, container, attempt));
 }
 
-void FileLogs::setRunning(const std::string& podUid, const std::string& container, int attempt, bool running) {
+void PodLogFiles::setRunning(const std::string& podUid, const std::string& container, int attempt, bool running) {
   std::lock_guard lock(mutex_);
   if (running) {
     running_.insert(runKey(podUid, container, attempt));
@@ -271,7 +271,7 @@ void FileLogs::setRunning(const std::string& podUid, const std::string& containe
     if (reader->reads(podUid, container, attempt)) reader->poke();
 }
 
-Result<void> FileLogs::open(const std::string& podUid, const client::LogOptions& options, std::shared_ptr<client::LogSink> sink) {
+Result<void> PodLogFiles::open(const std::string& podUid, const client::LogOptions& options, std::shared_ptr<client::LogSink> sink) {
   std::string directory;
   for (const std::string& name : namesIn(directory_))
     if (name.size() > podUid.size() && name.ends_with("_" + podUid)) directory = directory_ + "/" + name + "/" + options.container;

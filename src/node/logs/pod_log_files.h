@@ -1,4 +1,4 @@
-// file_logs.h
+// pod_log_files.h
 //
 // Container logs read from the CRI files that the supervisors write: <directory>/NS_NAME_UID/CONTAINER/ATTEMPT.log with its
 // rotated predecessors beside it. Following waits on inotify and on the agent's word that the run has ended; nothing polls.
@@ -16,10 +16,10 @@
 
 namespace stoker::node {
 
-class FileLogs final : public client::PodLogs {
+class PodLogFiles final : public client::PodLogs {
  public:
-  explicit FileLogs(std::string directory);
-  ~FileLogs() override;  ///< ends all readers
+  explicit PodLogFiles(std::string directory);
+  ~PodLogFiles() override;  ///< ends all readers
 
   /// NotFound: the container has no log here (yet); BadRequest: no previous run; TooManyRequests: too many readers.
   Result<void> open(const std::string& podUid, const client::LogOptions& options, std::shared_ptr<client::LogSink> sink) override;
