@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,6 +22,7 @@
 #include "cli/cli.h"
 #include "cli/flags.h"
 #include "cli/session.h"
+#include "node/runtime/pod_store.h"
 #include "node/runtime/process_runtime.h"
 #include "platform/machine.h"
 #include "platform/platform.h"
@@ -230,15 +230,10 @@ Result<size_t> endPods(const std::string& dir, bool release) {
 }
 
 size_t livePods(const std::string& dir) {
-  // A pod lives as long as its supervisor holds its lock; counting directories with a live lock needs no connection.
+  // A pod lives as long as its supervisor holds its journal; asking for that needs no connection.
   size_t count = 0;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(dir + "/pods", error)) {
-    int fd = ::open((entry.path() / "lock").c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) continue;
-    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) ++count;
-    ::close(fd);
-  }
+  for (const auto& entry : std::filesystem::directory_iterator(dir + "/pods", error)) count += node::supervisorAlive(entry.path().string());
   return count;
 }
 
