@@ -242,6 +242,10 @@ class TestCluster final : public client::Cluster {
       TestWorld& world;
       int number;
     };
+    // What happened between list and watch; deletions in between are not replayed.
+    for (const auto& [id, text] : world_.objects_)
+      if (client::Object object = world_.objectOf(id, text); id.first == resource && object.resourceVersion > options.resourceVersion && selected(options.fieldSelector, object.name))
+        onEvent({.type = client::WatchEvent::Type::Added, .object = object});
     int number = ++world_.watcherNumber_;
     world_.watchers_[number] = {resource, [selector = options.fieldSelector, onEvent](const client::WatchEvent& event) {
                                   if (selected(selector, event.object.name)) onEvent(event);

@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "controllers/training/pytorch.h"
 #include "kube/names.h"
+#include "kube/quantity.h"
 
 namespace stoker::controllers::training {
 namespace {
@@ -47,6 +48,14 @@ void validateReplicaSpec(const std::string& type, json::Value spec, Causes& caus
   for (size_t i = 0; i < containers.size(); ++i) {
     if (containers[i]["image"].asString().empty()) causes.required(fmt::format("{}[{}].image", containersPath, i), "must be required");
     if (containers[i]["name"].asString() == kPyTorchContainer) found = true;
+    for (const char* list : {"requests", "limits"})
+      for (const json::Member& amount : containers[i]["resources"][list].members()) {
+        std::string text = amount.value.isString() ? amount.value.str() : json::print(amount.value);
+        std::string field = fmt::format("{}[{}].resources.{}[{}]", containersPath, i, list, amount.key);
+        auto quantity = kube::Quantity::parse(text);
+        if (!quantity.ok()) causes.invalid(field, text, quantity.error().message);
+        else if (quantity->sign() < 0) causes.invalid(field, text, "must be greater than or equal to 0");
+      }
   }
   if (!found) causes.required(containersPath, fmt::format("must have at least one container with name {}", kPyTorchContainer));
   std::optional<int64_t> replicas = spec["replicas"].integer();
@@ -88,7 +97,7 @@ std::vector<Cause> validatePyTorchJob(json::Value job, json::Value old) {
     if (elastic.has("nProcPerNode") && spec.has("nprocPerNode"))
       causes.forbidden("spec.elasticPolicy.nProcPerNode", "must not be used with spec.nprocPerNode");
   }
-  if (!replicaSpecs.isObject()) causes.required("spec.pytorchReplicaSpecs", "must be required");
+  if (replicaSpecs.empty()) causes.required("spec.pytorchReplicaSpecs", "must be required");
   for (const json::Member& m : replicaSpecs.members()) validateReplicaSpec(std::string(m.key), m.value, causes);
   return causes.take();
 }
