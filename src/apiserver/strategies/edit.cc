@@ -51,6 +51,13 @@ Error conflicting(std::string_view group, std::string_view resource, std::string
                fmt::format("Operation cannot be fulfilled on {} \"{}\": {}", qualified(group, resource), name, why));
 }
 
+Error invalidObject(std::string_view group, std::string_view kind, std::string_view name, Cause cause) {
+  Error error = about(Reason::Invalid, group, kind, name,
+                      fmt::format("{} \"{}\" is invalid: {}: {}", qualified(group, kind), name, cause.field, cause.message));
+  error.causes.push_back(std::move(cause));
+  return error;
+}
+
 Cause notFoundCause(std::string path, std::string_view value) {
   return {"FieldValueNotFound", "Not found: " + quote(value), std::move(path)};
 }

@@ -48,6 +48,9 @@ Error refused(std::string_view group, std::string_view resource, std::string_vie
 /// 409 `Operation cannot be fulfilled on pods/binding "x": why`.
 Error conflicting(std::string_view group, std::string_view resource, std::string_view name, std::string_view why);
 
+/// 422 `Service "x" is invalid: field: message` for what is found out while reading other objects.
+Error invalidObject(std::string_view group, std::string_view kind, std::string_view name, Cause cause);
+
 /// Go's field.NotFound.
 Cause notFoundCause(std::string path, std::string_view value);
 /// One Invalid cause per message.

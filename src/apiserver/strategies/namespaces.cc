@@ -62,12 +62,7 @@ Result<json::Value> finalize(const StrategyContext& context, json::Value object,
   for (size_t i = 0; i < finalizers.size(); ++i) {
     auto problems = kube::qualifiedName(finalizers[i].asString());
     if (problems.empty()) continue;
-    Error error(Reason::Invalid, fmt::format("Namespace \"{}\" is invalid: spec.finalizers[{}]: Invalid value: {}: {}", name, i,
-                                             kube::shown(finalizers[i]), problems[0]));
-    error.kind = "Namespace";
-    error.name = name;
-    error.causes.push_back(kube::invalid(fmt::format("spec.finalizers[{}]", i), kube::shown(finalizers[i]), problems[0]));
-    return error;
+    return invalidObject("", "Namespace", name, kube::invalid(fmt::format("spec.finalizers[{}]", i), kube::shown(finalizers[i]), problems[0]));
   }
   if (finalizers.empty()) return json::withoutPath(context.arena, object, {"spec", "finalizers"});
   return json::withPath(context.arena, object, {"spec", "finalizers"}, finalizers);

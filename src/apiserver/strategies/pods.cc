@@ -279,14 +279,6 @@ class PodStrategy final : public Strategy {
 
 // ---- pods/binding ----------------------------------------------------------------------------------------------------------
 
-Error bindingInvalid(std::string_view name, Cause cause) {
-  Error error(Reason::Invalid, fmt::format("Binding \"{}\" is invalid: {}: {}", name, cause.field, cause.message));
-  error.kind = "Binding";
-  error.name = name;
-  error.causes.push_back(std::move(cause));
-  return error;
-}
-
 Result<json::Value> bind(const StrategyContext& context, json::Value pod, json::Value binding) {
   json::Arena& arena = context.arena;
   json::Value metadata = pod["metadata"], given = binding["metadata"], target = binding["target"];
@@ -295,8 +287,8 @@ Result<json::Value> bind(const StrategyContext& context, json::Value pod, json::
   if (std::string_view wanted = given["name"].asString(); !wanted.empty() && wanted != name)
     return Error(Reason::BadRequest, fmt::format("name in URL does not match name in Binding object: {} and {}", name, wanted));
   if (json::Value kind = target["kind"]; !kind.asString().empty() && kind.asString() != "Node")
-    return bindingInvalid(name, kube::unsupported("target.kind", kind, {"Node", "<empty>"}));
-  if (node.empty()) return bindingInvalid(name, kube::required("target.name"));
+    return invalidObject("", "Binding", name, kube::unsupported("target.kind", kind, {"Node", "<empty>"}));
+  if (node.empty()) return invalidObject("", "Binding", name, kube::required("target.name"));
   std::string_view uid = metadata["uid"].asString(), wantedUid = given["uid"].asString();
   if (!wantedUid.empty() && wantedUid != uid)
     return refuse(fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", wantedUid, uid));

@@ -26,6 +26,13 @@ Result<void> registerStrategies(Registry& registry, const StrategyOptions& optio
   registerNamespaces(registry);
   registerNodes(registry);
   registerCrds(registry);
+  STOKER_CHECK(registerServices(registry, options.serviceCidr));
+  registerConfig(registry);
+  registerJobs(registry);
+  registerRbac(registry);
+  registerVolumes(registry);
+  registerPriorityClasses(registry);
+  registerRecords(registry);
   if (!options.tokenKeys.keyPem.empty()) registry.addCall("serviceaccounts", "token", tokenRequest(options.tokenKeys));
   for (const auto& [groupResource, validator] : options.validators)
     registry.addStrategy(groupResource, std::make_unique<ValidatedStrategy>(validator));

@@ -21,7 +21,8 @@ struct StrategyOptions {
   TokenKeys tokenKeys;
 };
 
-/// Before the first request and after the store was opened. InvalidArgument-like errors (BadRequest) name the option.
+/// Before the first request and after the store was opened; the store must outlive the registry. BadRequest names an option
+/// that cannot be used.
 Result<void> registerStrategies(Registry& registry, const StrategyOptions& options);
 
 }  // namespace stoker::apiserver
