@@ -22,16 +22,22 @@ json::Value podSpec(json::Arena& arena, const Shape& shape, const char* containe
   json::Object limits(arena);
   limits.set("cpu", std::to_string(shape.cpus));
   if (shape.gpus > 0) limits.set("nvidia.com/gpu", std::to_string(shape.gpus));
+  limits.setNonEmpty("memory", shape.memory);
   json::Value one = json::Object(arena)
                         .set("name", container)
                         .set("image", "simulated")
                         .set("resources", json::Object(arena).set("limits", limits.build()).build())
                         .build();
-  return json::Object(arena)
-      .set("containers", json::array(arena, {one}))
-      .setNonEmpty("priorityClassName", shape.priorityClass)
-      .setNonEmpty("restartPolicy", restartPolicy)
-      .build();
+  json::Object spec(arena);
+  spec.set("containers", json::array(arena, {one})).setNonEmpty("priorityClassName", shape.priorityClass).setNonEmpty("restartPolicy", restartPolicy);
+  if (!shape.nodeSelector.empty()) {
+    json::Object selector(arena);
+    for (const auto& [key, value] : shape.nodeSelector) selector.set(key, value);
+    spec.set("nodeSelector", selector.build());
+  }
+  if (!shape.tolerations.empty())
+    if (auto parsed = json::parse(arena, shape.tolerations); parsed.ok()) spec.set("tolerations", *parsed);
+  return spec.build();
 }
 
 json::Value podTemplate(json::Arena& arena, const Shape& shape, const char* container, const std::string& restartPolicy) {
@@ -45,13 +51,15 @@ json::Value podTemplate(json::Arena& arena, const Shape& shape, const char* cont
 
 std::string pytorchJobJson(const Shape& shape) {
   json::Arena arena;
-  json::Value pod = podTemplate(arena, shape, "pytorch", "");
-  auto replica = [&](int count) {
+  Shape ofMaster = shape;
+  if (!shape.masterDuration.empty()) ofMaster.duration = shape.masterDuration;
+  auto replica = [&](const Shape& of, int count) {
+    json::Value pod = podTemplate(arena, of, "pytorch", "");
     return json::Object(arena).set("replicas", count).set("restartPolicy", shape.restartPolicy).set("template", pod).build();
   };
   json::Object replicas(arena), runPolicy(arena);
-  if (shape.master) replicas.set("Master", replica(1));
-  if (shape.workers > 0) replicas.set("Worker", replica(shape.workers));
+  if (shape.master) replicas.set("Master", replica(ofMaster, 1));
+  if (shape.workers > 0) replicas.set("Worker", replica(shape, shape.workers));
   runPolicy.setNonEmpty("cleanPodPolicy", shape.cleanPodPolicy);
   if (shape.backoffLimit >= 0) runPolicy.set("backoffLimit", shape.backoffLimit);
   if (shape.deadline > 0) runPolicy.set("activeDeadlineSeconds", shape.deadline);
@@ -69,7 +77,9 @@ std::string pytorchJobJson(const Shape& shape) {
 std::string batchJobJson(const Shape& shape) {
   json::Arena arena;
   json::Object spec(arena);
-  spec.set("completions", shape.workers).set("parallelism", 2).set("template", podTemplate(arena, shape, "main", shape.restartPolicy));
+  spec.set("completions", shape.completions).set("parallelism", shape.parallelism);
+  if (shape.indexed) spec.set("completionMode", "Indexed");
+  spec.set("template", podTemplate(arena, shape, "main", shape.restartPolicy));
   if (shape.backoffLimit >= 0) spec.set("backoffLimit", shape.backoffLimit);
   if (shape.deadline > 0) spec.set("activeDeadlineSeconds", shape.deadline);
   if (shape.ttl >= 0) spec.set("ttlSecondsAfterFinished", shape.ttl);

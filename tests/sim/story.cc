@@ -93,7 +93,6 @@ class Story {
   }
 
   void prepare() {
-    start_ = world_.now();
     for (auto [name, value] : {std::pair("high", 1000), std::pair("low", 10)})
       world_.request({.resource = client::gvrOf<api::PriorityClass>(),
                       .body = fmt::format(R"({{"apiVersion":"scheduling.k8s.io/v1","kind":"PriorityClass","metadata":{{"name":"{}"}},"value":{}}})", name, value)});
@@ -211,7 +210,9 @@ class Story {
         break;
       case Kind::Batch:
         shape.name = fmt::format("batch-{}", told_.size());
-        shape.workers = 1 + static_cast<int>(upTo(4));
+        shape.workers = 0;
+        shape.completions = 1 + static_cast<int>(upTo(4));
+        shape.indexed = oneIn(3);
         shape.restartPolicy = any({"Never", "OnFailure"});
         if (oneIn(4)) shape.exitCodes = "1", shape.restartPolicy = "Never", shape.backoffLimit = 1;
         if (oneIn(4)) shape.ttl = static_cast<int64_t>(upTo(20));
@@ -425,7 +426,7 @@ class Story {
   std::mt19937_64 random_;
   std::vector<node::NodeConfig> nodes_;
   Checker checker_;
-  Time start_{};
+  Time start_ = *parseTime("2026-01-01T00:00:00Z");  // where the world's clock begins
   World world_;
   Outcome out_;
   std::vector<Told> told_;
