@@ -39,6 +39,19 @@ namespace {
 // How long the first lists may take before something is wrong; they take milliseconds.
 constexpr std::chrono::seconds kSyncTimeout{30};
 
+// Where pods reach the API on the bridge: what KUBERNETES_SERVICE_PORT says everywhere else.
+constexpr uint16_t kPodApiPort = 443;
+
+/// The Service `kubernetes` that clients in pods look for. Headless, unlike elsewhere: its name leads to the bridge's address
+/// itself, since ClusterIPs are not routed yet.
+std::vector<std::string> apiService(const std::string& bridge) {
+  return {R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"kubernetes","namespace":"default","labels":{"component":"apiserver","provider":"kubernetes"}},"spec":{"clusterIP":"None","ports":[{"name":"https","port":443,"protocol":"TCP","targetPort":443}]}})",
+          fmt::format(R"({{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{{"name":"kubernetes","namespace":"default","labels":{{"kubernetes.io/service-name":"kubernetes"}}}},"addressType":"IPv4","endpoints":[{{"addresses":["{}"],"conditions":{{"ready":true}}}}],"ports":[{{"name":"https","port":443,"protocol":"TCP"}}]}})",
+                      bridge),
+          fmt::format(R"({{"apiVersion":"v1","kind":"Endpoints","metadata":{{"name":"kubernetes","namespace":"default"}},"subsets":[{{"addresses":[{{"ip":"{}"}}],"ports":[{{"name":"https","port":443,"protocol":"TCP"}}]}}]}})",
+                      bridge)};
+}
+
 /// Waits until a number of parts have reported.
 class Latch {
  public:
@@ -106,7 +119,10 @@ class PlatformImpl final : public Platform {
     STOKER_TRY(apiserver::Pki pki, apiserver::ensurePki(dir, addresses, clock_.now()));
     STOKER_CHECK(openApi(pki));
     STOKER_CHECK(openServer(pki, bridge));
-    STOKER_CHECK(apiserver::bootstrap(*registry_, ownCrds()));
+    std::vector<std::string> objects = ownCrds();
+    if (!bridge.empty())
+      for (std::string& object : apiService(bridge)) objects.push_back(std::move(object));
+    STOKER_CHECK(apiserver::bootstrap(*registry_, objects));
     STOKER_CHECK(apiserver::writeKubeconfig(dir, server_->address(), pki));
 
     Latch ready(2);
@@ -157,7 +173,7 @@ class PlatformImpl final : public Platform {
     STOKER_TRY(server_, net::Server::listen(std::move(options), [this](std::shared_ptr<net::Exchange> exchange) { handler_->handle(std::move(exchange)); }));
     handler_->setServer(server_.get());
     if (!bridge.empty())
-      if (auto also = server_->alsoListen(bridge, server_->port()); !also.ok())
+      if (auto also = server_->alsoListen(bridge, kPodApiPort); !also.ok())
         log::warn("platform", "pods cannot reach the API: {}", also.error().message);
     return {};
   }
@@ -205,7 +221,7 @@ class PlatformImpl final : public Platform {
       char self[4096] = {};
       if (::readlink("/proc/self/exe", self, sizeof self - 1) > 0) real.appletProgram = self;
       real.apiHost = bridge;
-      real.apiPort = server_->port();
+      real.apiPort = kPodApiPort;
       real.onRun = [logs = logs_.get()](const std::string& podUid, const std::string& container, int attempt, bool running) {
         logs->setRunning(podUid, container, attempt, running);
       };

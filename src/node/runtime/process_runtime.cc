@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -494,6 +495,22 @@ void ProcessRuntime::Impl::gone(const std::string& uid, Pod& pod) {
 ProcessRuntime::ProcessRuntime(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ProcessRuntime::~ProcessRuntime() = default;
 
+namespace {
+
+/// What the agent mounts in a pod's directory (memory volumes) must reach the supervisors, which live in mount namespaces of
+/// their own and take what their peers mount. Where the machine's "/" is private nothing would: so the pods' directory becomes
+/// a shared mount of itself. It stays when the platform stops, as the pods do.
+Result<void> sharePods(const std::string& pods) {
+  STOKER_TRY(std::string mounts, readFile("/proc/self/mountinfo"));
+  bool mounted = mounts.find(" " + pods + " ") != std::string::npos;
+  if ((!mounted && ::mount(pods.c_str(), pods.c_str(), nullptr, MS_BIND, nullptr) != 0) ||
+      ::mount(nullptr, pods.c_str(), nullptr, MS_SHARED, nullptr) != 0)
+    return Error(Reason::Forbidden, std::string("volumes in memory are on disk: the pods' directory cannot be shared: ") + std::strerror(errno));
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<ProcessRuntime>> ProcessRuntime::create(ProcessRuntimeOptions options) {
   if (options.dataDirectory.empty() || options.dataDirectory[0] != '/') {
     return Error(Reason::Invalid, "data directory \"" + options.dataDirectory + "\" must be an absolute path");
@@ -519,6 +536,7 @@ Result<std::unique_ptr<ProcessRuntime>> ProcessRuntime::create(ProcessRuntimeOpt
   can.isolation = true;
   impl->userNamespace = privileges.userNamespace;
   if (privileges.root) {
+    if (Result<void> shared = sharePods(options.dataDirectory + "/pods"); !shared.ok()) can.missing.push_back(shared.error().message);
     impl->cgroups = openCgroups(options.instanceId);
     can.missing.insert(can.missing.end(), impl->cgroups.missing.begin(), impl->cgroups.missing.end());
   }
@@ -591,6 +609,7 @@ Result<PodUsage> ProcessRuntime::usage(const std::string& podUid) const { return
 void ProcessRuntime::releaseMachine() {
   if (impl_->network) impl_->network->destroy();
   removeCgroups(impl_->cgroups);
+  ::umount2((impl_->options.dataDirectory + "/pods").c_str(), MNT_DETACH);
 }
 
 }  // namespace stoker::node
