@@ -17,6 +17,14 @@ void add(Totals& totals, const api::ResourceList& list) {
   }
 }
 
+/// What one container asks for: a limit without a request is the request, as the API makes it when a pod is created (pod
+/// templates have not been through that).
+api::ResourceList requestsOf(const api::Container& container) {
+  api::ResourceList out = container.resources.requests;
+  out.insert(container.resources.limits.begin(), container.resources.limits.end());
+  return out;
+}
+
 void raise(Totals& totals, const Totals& other) {
   for (const auto& [name, quantity] : other) {
     auto [it, fresh] = totals.try_emplace(name, quantity);
@@ -28,16 +36,16 @@ void raise(Totals& totals, const Totals& other) {
 
 api::ResourceList podRequests(const api::PodSpec& pod) {
   Totals total, sidecars, init;
-  for (const api::Container& container : pod.containers) add(total, container.resources.requests);
+  for (const api::Container& container : pod.containers) add(total, requestsOf(container));
   for (const api::Container& container : pod.initContainers) {
     Totals running;
     if (container.restartPolicy == "Always") {
-      add(total, container.resources.requests);
-      add(sidecars, container.resources.requests);
+      add(total, requestsOf(container));
+      add(sidecars, requestsOf(container));
       running = sidecars;
     } else {
       running = sidecars;
-      add(running, container.resources.requests);
+      add(running, requestsOf(container));
     }
     raise(init, running);
   }

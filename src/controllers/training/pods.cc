@@ -1,7 +1,7 @@
 #include "controllers/training/pods.h"
 
 #include "base/strings.h"
-#include "controllers/pod_requests.h"
+#include "device/pod_requests.h"
 
 namespace stoker::controllers::training {
 namespace {
@@ -129,7 +129,7 @@ api::GangSpec gangSpec(const Workload& job, const PriorityOf& classes) {
                          .count = role.count,
                          .minCount = role.minCount,
                          .podNamePrefix = job.metadata.name + "-" + role.name,
-                         .requests = podRequests(spec),
+                         .requests = device::podRequests(spec),
                          .nodeSelector = spec.nodeSelector,
                          .affinity = spec.affinity,
                          .tolerations = spec.tolerations});
