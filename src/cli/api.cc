@@ -1,7 +1,6 @@
 #include "cli/api.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -18,14 +17,6 @@ std::string environment(const char* name) {
 }
 
 bool readable(const std::string& path) { return ::access(path.c_str(), R_OK) == 0; }
-
-/// A local instance that runs: its pid file names a living process.
-bool runs(const std::string& dataDirectory) {
-  auto text = readFile(dataDirectory + "/stoker.pid");
-  if (!text.ok()) return false;
-  int pid = std::atoi(text->c_str());
-  return pid > 0 && ::kill(pid, 0) == 0;
-}
 
 Error statusError(int code, const std::string& body) {
   json::Arena arena;
@@ -46,6 +37,21 @@ std::string defaultDataDirectory() {
   return data.empty() ? environment("HOME") + "/.local/share/stoker" : data + "/stoker";
 }
 
+int runningProcess(const std::string& dataDirectory) {
+  auto text = readFile(dataDirectory + "/stoker.pid");
+  int pid = text.ok() ? std::atoi(text->c_str()) : 0;
+  if (pid <= 0) return 0;
+  // "PID (name) STATE ...": the pid may have been given to another program since, and a process that was killed is there
+  // (Z) until its parent has looked.
+  auto stat = readFile(fmt::format("/proc/{}/stat", pid));
+  if (!stat.ok()) return 0;
+  size_t open = stat->find('('), close = stat->rfind(") ");
+  if (open == std::string::npos || close == std::string::npos || close + 2 >= stat->size()) return 0;
+  std::string name = stat->substr(open + 1, close - open - 1);
+  char state = (*stat)[close + 2];
+  return (name == "stoker" || name == "arena") && state != 'Z' && state != 'X' ? pid : 0;
+}
+
 Result<std::string> findKubeconfig(const std::string& given) {
   if (!given.empty()) return given;
   if (std::string path = environment("KUBECONFIG"); !path.empty()) {
@@ -55,7 +61,7 @@ Result<std::string> findKubeconfig(const std::string& given) {
     return path;
   }
   std::string local = defaultDataDirectory();
-  if (runs(local) && readable(local + "/admin.kubeconfig")) return local + "/admin.kubeconfig";
+  if (runningProcess(local) && readable(local + "/admin.kubeconfig")) return local + "/admin.kubeconfig";
   std::string home = environment("HOME") + "/.kube/config";
   if (readable(home)) return home;
   return Error(Reason::NotFound, fmt::format("no cluster to talk to: no --kubeconfig, no $KUBECONFIG, no instance running in {} and no {}; "

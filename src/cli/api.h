@@ -9,6 +9,9 @@
 
 namespace stoker::cli {
 
+/// The process of the instance that runs in `dataDirectory`, by its pid file; 0 when none does.
+int runningProcess(const std::string& dataDirectory);
+
 /// Where the kubeconfig comes from, in that order: --kubeconfig (or arena's --config), $KUBECONFIG, a local instance that
 /// runs, ~/.kube/config. NotFound says all that was looked at.
 Result<std::string> findKubeconfig(const std::string& given);

@@ -47,15 +47,12 @@ struct Running {
   std::string address;
 };
 Running runningInstance(const std::string& dataDir) {
+  int pid = cli::runningProcess(dataDir);
+  if (pid == 0) return {};
   auto text = readFile(pidFile(dataDir));
   if (!text.ok()) return {};
   auto lines = split(*text, '\n');
-  Running running{std::atoi(std::string(lines[0]).c_str()), lines.size() > 1 ? std::string(lines[1]) : ""};
-  if (running.pid <= 0 || ::kill(running.pid, 0) != 0) return {};
-  // The pid may have been given to another program since.
-  auto command = readFile(fmt::format("/proc/{}/comm", running.pid));
-  if (command.ok() && trim(*command) != "stoker" && trim(*command) != "arena") return {};
-  return running;
+  return {pid, lines.size() > 1 ? std::string(lines[1]) : ""};
 }
 
 Result<std::string> absoluteDirectory(const FlagSet& flags) {
