@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "apiserver/http/call.h"
+#include "base/strings.h"
 #include "json/yaml.h"
 #include "kube/table.h"
 
@@ -12,6 +13,11 @@ namespace {
 constexpr size_t kMaxWarning = 256;
 constexpr size_t kMaxWarnings = 16;
 }  // namespace
+
+bool queryFlag(const net::Url& url, std::string_view name) {
+  auto value = url.param(name);
+  return value && toLower(*value) != "false" && *value != "0";
+}
 
 net::Headers ApiHandler::Call::headers(std::string_view contentType) const {
   net::Headers out{{"Content-Type", std::string(contentType)}, {"Cache-Control", "no-cache, private"}};

@@ -5,6 +5,10 @@
 
 namespace stoker::apiserver {
 
+/// A boolean query parameter by Go's rule (apimachinery Convert_Slice_string_To_bool): "false" in any case and "0" are false, all
+/// else that is given is true, the empty value as well ("?watch", and Python's "?watch=True").
+bool queryFlag(const net::Url& url, std::string_view name);
+
 struct ApiHandler::Call {
   ApiHandler* handler = nullptr;
   std::shared_ptr<net::Exchange> exchange;
@@ -23,10 +27,7 @@ struct ApiHandler::Call {
     auto value = request().url.param(name);
     return value ? std::string(*value) : std::string();
   }
-  bool flag(std::string_view name) const {
-    std::string value = param(name);
-    return value == "true" || value == "1";
-  }
+  bool flag(std::string_view name) const { return queryFlag(request().url, name); }
 
   void fail(const Error& error);
   void answer(int status, json::Value value);

@@ -302,7 +302,7 @@ Result<WriteRequest> ApiHandler::readWrite(const std::shared_ptr<Call>& call, Ve
   }
   if (std::string text = call->param("propagationPolicy"); !text.empty()) request.propagation = text;
   auto orphan = options.has("orphanDependents") ? std::optional(options["orphanDependents"].asBool()) : std::nullopt;
-  if (std::string text = call->param("orphanDependents"); !text.empty()) orphan = text == "true";
+  if (call->request().url.param("orphanDependents")) orphan = call->flag("orphanDependents");
   if (orphan && request.propagation.empty()) request.propagation = *orphan ? "Orphan" : "Background";
   return request;
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apiserver/http/call.h"
 #include "base/strings.h"
 
 namespace stoker::apiserver {
@@ -30,10 +31,7 @@ Result<std::optional<int64_t>> wholeNumber(const net::Request& request, std::str
   return std::optional(value);
 }
 
-bool flag(const net::Request& request, std::string_view name) {
-  auto text = request.url.param(name);
-  return text && (*text == "true" || *text == "1");
-}
+bool flag(const net::Request& request, std::string_view name) { return queryFlag(request.url, name); }
 
 }  // namespace
 
