@@ -15,6 +15,20 @@ TEST(Time, roundTripsAndRejects) {
     EXPECT_FALSE(parseTime(bad)) << bad;
 }
 
+TEST(Time, beyondWhatTimeHolds) {
+  EXPECT_EQ(formatTime(*parseTime("0001-01-01T00:00:00Z")), "1678-01-01T00:00:00Z");
+  EXPECT_EQ(formatTime(*parseTime("9999-12-31T23:59:59Z")), "2261-12-31T23:59:59Z");
+  EXPECT_EQ(canonicalTime("0001-01-01T00:00:00Z", false), "0001-01-01T00:00:00Z");
+  EXPECT_EQ(canonicalTime("9999-12-31T23:59:59.5+01:00", true), "9999-12-31T22:59:59.500000Z");
+  EXPECT_EQ(canonicalTime("2026-11-25t10:00:01.25+02:00", false), "2026-11-25T08:00:01Z");
+  EXPECT_EQ(canonicalTime("9999-12-31T23:59:59-01:00", false), std::nullopt);
+  EXPECT_EQ(canonicalTime("soon", false), std::nullopt);
+  Time now = *parseTime("2026-11-25T10:00:00Z");
+  EXPECT_EQ(plusSeconds(now, 60), now + 60s);
+  EXPECT_GT(plusSeconds(now, INT64_MAX), now + 24h * 365 * 100);
+  EXPECT_LT(plusSeconds(now, INT64_MIN), now - 24h * 365 * 100);
+}
+
 TEST(Time, agesAsKubectlPrintsThem) {
   EXPECT_EQ(humanDuration(119s), "119s");
   EXPECT_EQ(humanDuration(192s), "3m12s");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace stoker {
@@ -14,18 +15,37 @@ struct Parts {
   long nanos;
 };
 
-Parts split(Time time) {
+/// A time as far as it can be written: years 0 to 9999, where Time ends in 2262.
+struct Instant {
+  std::chrono::sys_seconds seconds;
+  long nanos = 0;
+};
+
+Parts split(Instant instant) {
   using namespace std::chrono;
-  auto day = floor<days>(time);
+  auto day = floor<days>(instant.seconds);
   year_month_day ymd{day};
-  hh_mm_ss<Duration> hms{time - day};
+  hh_mm_ss hms{instant.seconds - day};
   return {static_cast<int>(ymd.year()),
           static_cast<unsigned>(ymd.month()),
           static_cast<unsigned>(ymd.day()),
           static_cast<int>(hms.hours().count()),
           static_cast<int>(hms.minutes().count()),
           static_cast<int>(hms.seconds().count()),
-          static_cast<long>(hms.subseconds().count())};
+          instant.nanos};
+}
+
+Parts split(Time time) {
+  auto whole = std::chrono::floor<std::chrono::seconds>(time);
+  return split(Instant{whole, static_cast<long>((time - whole).count())});
+}
+
+std::string formatSeconds(const Parts& p) {
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", p.year, p.month, p.day, p.hour, p.minute, p.second);
+}
+std::string formatMicros(const Parts& p) {
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", p.year, p.month, p.day, p.hour, p.minute, p.second,
+                     p.nanos / 1000);
 }
 
 bool digits(std::string_view text, size_t at, size_t count, int& out) {
@@ -40,16 +60,9 @@ bool digits(std::string_view text, size_t at, size_t count, int& out) {
 
 }  // namespace
 
-std::string formatTime(Time time) {
-  Parts p = split(time);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", p.year, p.month, p.day, p.hour, p.minute, p.second);
-}
+std::string formatTime(Time time) { return formatSeconds(split(time)); }
 
-std::string formatMicroTime(Time time) {
-  Parts p = split(time);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", p.year, p.month, p.day, p.hour, p.minute, p.second,
-                     p.nanos / 1000);
-}
+std::string formatMicroTime(Time time) { return formatMicros(split(time)); }
 
 std::string formatNanoTime(Time time) {
   Parts p = split(time);
@@ -57,7 +70,9 @@ std::string formatNanoTime(Time time) {
                      p.nanos);
 }
 
-std::optional<Time> parseTime(std::string_view t) {
+namespace {
+
+std::optional<Instant> parseInstant(std::string_view t) {
   using namespace std::chrono;
   int y, mo, d, h, mi, s;
   if (!digits(t, 0, 4, y) || t.size() < 20 || t[4] != '-' || !digits(t, 5, 2, mo) || t[7] != '-' || !digits(t, 8, 2, d) ||
@@ -91,7 +106,33 @@ std::optional<Time> parseTime(std::string_view t) {
     offset = hours{oh} + minutes{om};
     if (t[at] == '-') offset = -offset;
   }
-  return sys_days{ymd} + hours{h} + minutes{mi} + seconds{s} + nanoseconds{nanos} - offset;
+  return Instant{sys_days{ymd} + hours{h} + minutes{mi} + seconds{s} - offset, nanos};
+}
+
+}  // namespace
+
+std::optional<Time> parseTime(std::string_view text) {
+  using namespace std::chrono;
+  constexpr sys_seconds kFirst = sys_days{year{1678} / 1 / 1}, kLast = sys_days{year{2262} / 1 / 1} - seconds{1};
+  auto instant = parseInstant(text);
+  if (!instant) return std::nullopt;
+  if (instant->seconds < kFirst) return kFirst;
+  if (instant->seconds > kLast) return kLast;
+  return instant->seconds + nanoseconds{instant->nanos};
+}
+
+std::optional<std::string> canonicalTime(std::string_view text, bool micro) {
+  auto instant = parseInstant(text);
+  if (!instant) return std::nullopt;
+  Parts parts = split(*instant);
+  if (parts.year < 0 || parts.year > 9999) return std::nullopt;  // its offset leads beyond what can be written
+  return micro ? formatMicros(parts) : formatSeconds(parts);
+}
+
+Time plusSeconds(Time time, int64_t seconds) {
+  // 200 years are for ever, and far from where the sum overflows.
+  constexpr int64_t kLongest = 200LL * 365 * 24 * 3600;
+  return time + std::chrono::seconds(std::clamp(seconds, -kLongest, kLongest));
 }
 
 std::string formatAge(Duration age) {

@@ -20,8 +20,13 @@ std::string formatTime(Time time);
 std::string formatMicroTime(Time time);
 /// RFC 3339 with nine digits, as CRI log lines carry it.
 std::string formatNanoTime(Time time);
-/// Any RFC 3339 time, with or without fraction, any offset; nullopt when it is not one.
+/// Any RFC 3339 time, with or without fraction, any offset; nullopt when it is not one. Before 1678 and after 2261, which Time
+/// cannot hold, the nearest it can.
 std::optional<Time> parseTime(std::string_view text);
+/// The same time as formatTime (or formatMicroTime) writes it, also where Time cannot hold it; nullopt when it is none.
+std::optional<std::string> canonicalTime(std::string_view text, bool micro);
+/// For seconds that users give (deadlines, graces): any number of them; beyond 200 years counts as 200 years.
+Time plusSeconds(Time time, int64_t seconds);
 /// kubectl's and arena's one-unit age: 45s, 5m, 3h, 2d, 1y. Negative ages print as 0s.
 std::string formatAge(Duration age);
 /// apimachinery duration.HumanDuration, as kubectl's AGE columns: 95s, 3m12s, 5h13m, 2d3h, 400d.

@@ -193,12 +193,11 @@ class Coercer {
 
   Result<void> time(Schema::Type type, json::Value& value) {
     if (!value.isString()) return wrong("a time", value);
-    auto parsed = parseTime(value.asString());
-    if (!parsed)
+    auto canonical = canonicalTime(value.asString(), type == Schema::Type::MicroTime);
+    if (!canonical)
       return malformed(
           fmt::format("parsing time {}: expected RFC 3339 such as \"2006-01-02T15:04:05Z\"", quote(value.asString())));
-    std::string canonical = type == Schema::Type::Time ? formatTime(*parsed) : formatMicroTime(*parsed);
-    if (canonical != value.asString()) value = json::string(arena_, canonical);
+    if (*canonical != value.asString()) value = json::string(arena_, *canonical);
     return {};
   }
 

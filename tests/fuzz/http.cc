@@ -7,7 +7,8 @@ using net::Parser;
 
 namespace {
 
-/// Everything that came out of the bytes, as text.
+/// Everything that came out of the bytes, as text. What is malformed at the end may be seen earlier or later, depending on the
+/// pieces, or only when the peer ends: it counts as incomplete.
 std::string readAll(Parser::Kind kind, std::string_view bytes, size_t piece) {
   Parser parser(kind, 4096, 65536);
   std::string out, pending;
@@ -27,7 +28,7 @@ std::string readAll(Parser::Kind kind, std::string_view bytes, size_t piece) {
       require(used <= pending.size(), "no more is used than was given");
       pending.erase(0, used);
       if (event == Parser::Event::NeedMore) break;
-      if (event != Parser::Event::Complete) return out + "!" + std::to_string(static_cast<int>(event));
+      if (event != Parser::Event::Complete) return out + "?";
       const net::Head& head = parser.head();
       out += head.method + " " + head.target + " " + std::to_string(head.status) + "\n";
       for (const auto& [name, value] : head.headers) out += name + ":" + value + "\n";
