@@ -410,7 +410,8 @@ class Story {
         if (gang.owner == job->uid) return gang.reason == "Unschedulable" && !gang.message.empty() ? "" : "it cannot run and its verdict does not say so: " + gang.reason;
       return told.kind == Kind::Batch ? "" : "it waits without a gang";
     }
-    if (shape.ttl >= 0) return "its time to live is over and it is still there";
+    // As upstream: who is suspended is not cleaned up.
+    if (shape.ttl >= 0 && !job->suspended) return "its time to live is over and it is still there";
     if (told.impossible) return told.disturbed ? "" : fmt::format("it cannot run but has {}: {}", job->end, job->message);
     if (told.disturbed) return "";
     std::string expected;
