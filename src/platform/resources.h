@@ -1,7 +1,9 @@
-// resources.h: the kinds under garbage collection and namespace deletion, followed as CRDs come and go.
+// resources.h: the kinds under garbage collection and namespace deletion, followed as CRDs come and go; and the end of a CRD:
+// its objects are deleted before it goes (apiextensions-apiserver pkg/controller/finalizer).
 #pragma once
 
 #include <functional>
+#include <set>
 
 #include "client/informer.h"
 #include "controllers/workloads/owner_graph.h"
@@ -12,10 +14,14 @@ namespace stoker::platform {
 /// Every built-in kind that can be listed and deleted.
 std::vector<controllers::CollectedResource> builtinResources();
 
-/// Calls `added` for the kind of every CRD there is or will be. On the loop.
+/// Keeps a CRD until its objects are gone.
+inline constexpr const char* kCrdCleanupFinalizer = "customresourcecleanup.apiextensions.k8s.io";
+
+/// Calls `added` for the kind of every CRD there is or will be; empties CRDs that are being deleted. On the loop.
 class CrdFollower {
  public:
   CrdFollower(client::Cluster& cluster, client::Loop& loop, std::function<void(const controllers::CollectedResource&)> added);
+  ~CrdFollower() { *alive_ = false; }
   void start() { informer_.start(); }
 
  private:
@@ -42,8 +48,16 @@ class CrdFollower {
     Spec spec;
     static constexpr auto describe() { return std::tuple{api::field("metadata", &Crd::metadata), api::field("spec", &Crd::spec)}; }
   };
+  void clean(const std::string& name);
+  void again(const std::string& name);
+  void finish(const std::string& name);
+
+  client::Cluster& cluster_;
+  client::Loop& loop_;
   client::Cache<Crd> cache_;
   client::Informer informer_;
+  std::set<std::string> cleaning_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace stoker::platform

@@ -13,6 +13,7 @@ namespace stoker::apiserver {
 namespace {
 
 constexpr const char* kResource = "customresourcedefinitions.apiextensions.k8s.io";
+constexpr const char* kCleanup = "customresourcecleanup.apiextensions.k8s.io";
 constexpr const char* kMessage = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition";
 
 json::Value withNames(json::Arena& arena, json::Value crd) {
@@ -87,7 +88,13 @@ class CrdStrategy final : public Strategy {
   bool unconditionalUpdate() const override { return false; }
 
   Result<json::Value> prepareCreate(const StrategyContext& context, json::Value crd) const override {
-    return established(context, withNames(context.arena, crd));
+    // Its objects go with it: whoever follows CRDs (platform's CrdFollower) deletes them and then lifts this finalizer.
+    json::Arena& arena = context.arena;
+    json::Value finalizers = crd["metadata"]["finalizers"];
+    auto had = finalizers.items();
+    if (std::none_of(had.begin(), had.end(), [](json::Value f) { return f.asString() == kCleanup; }))
+      crd = json::withPath(arena, crd, {"metadata", "finalizers"}, appended(arena, finalizers, json::string(arena, kCleanup)));
+    return established(context, withNames(arena, crd));
   }
   Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value crd, json::Value old) const override {
     if (crd["spec"] == old["spec"]) return crd;
