@@ -1,5 +1,6 @@
-// fake_cluster.h: an API in memory for this folder's tests. Tests act as somebody else with put() and erase(), and decide what
-// goes wrong: answers that come late, events that are held back, repeated or lost, watches that end, writes that fail.
+// fake_cluster.h: an API in memory for this folder's tests. Tests act as somebody else with put() and erase(), and
+// decide what goes wrong: answers that come late, events that are held back, repeated or lost, watches that end, writes
+// that fail.
 #pragma once
 
 #include <deque>
@@ -16,7 +17,8 @@ namespace stoker::client::testing {
 
 class FakeCluster final : public Cluster {
  public:
-  // ---- what others do --------------------------------------------------------------------------------------------------
+  // ---- what others do
+  // --------------------------------------------------------------------------------------------------
   /// Creates or replaces an object given as JSON text.
   template <class T>
   uint64_t put(const std::string& text) {
@@ -42,7 +44,8 @@ class FakeCluster final : public Cluster {
   }
   uint64_t revision() const { return revision_; }
 
-  // ---- what goes wrong -------------------------------------------------------------------------------------------------
+  // ---- what goes wrong
+  // -------------------------------------------------------------------------------------------------
   /// Decides about each write before it is tried.
   std::function<std::optional<Error>(const Write&)> refuse;
   /// The next lists fail with these.
@@ -88,10 +91,12 @@ class FakeCluster final : public Cluster {
   int lists = 0, watches = 0;
   std::vector<std::string> writes;  ///< all that were tried: "create pods default/a", in order
 
-  // ---- Cluster ---------------------------------------------------------------------------------------------------------
+  // ---- Cluster
+  // ---------------------------------------------------------------------------------------------------------
   void get(const Gvr& resource, const std::string& ns, const std::string& name, Done<Object> done) override {
     auto it = objects_.find({resource, {ns, name}});
-    Result<Object> answer = it == objects_.end() ? Result<Object>(Error(Reason::NotFound, name + " not found")) : it->second;
+    Result<Object> answer =
+        it == objects_.end() ? Result<Object>(Error(Reason::NotFound, name + " not found")) : it->second;
     answerWith([done = std::move(done), answer = std::move(answer)] { done(answer); });
   }
   void list(const Gvr& resource, const ListOptions&, Done<ObjectList> done) override {
@@ -139,8 +144,10 @@ class FakeCluster final : public Cluster {
     bool failed = false;
     for (const Write& one : all) {
       if (cutAfter && results.size() == *cutAfter && one.resource.resource != "events") return;
-      if (failed && mode == Mode::Sequence) results.push_back(Error(Reason::Unknown, kAborted));
-      else results.push_back(apply(one));
+      if (failed && mode == Mode::Sequence)
+        results.push_back(Error(Reason::Unknown, kAborted));
+      else
+        results.push_back(apply(one));
       failed = failed || !results.back().ok();
     }
     answerWith([done = std::move(done), results = std::move(results)] { done(results); });
@@ -156,8 +163,10 @@ class FakeCluster final : public Cluster {
   };
 
   void answerWith(std::function<void()> answer) {
-    if (slow) late_.push_back(std::move(answer));
-    else answer();
+    if (slow)
+      late_.push_back(std::move(answer));
+    else
+      answer();
   }
 
   void announce(const Gvr& resource, const WatchEvent& event) {
@@ -174,12 +183,15 @@ class FakeCluster final : public Cluster {
     if (value.at({"metadata", "uid"}).isNull())
       value = json::withPath(arena, value, {"metadata", "uid"}, json::string(arena, ids_.uid()));
     if (before != objects_.end() &&
-        *before->second.bytes == json::print(json::withPath(arena, value, {"metadata", "resourceVersion"},
-                                                            json::string(arena, std::to_string(before->second.resourceVersion)))))
+        *before->second.bytes ==
+            json::print(json::withPath(arena, value, {"metadata", "resourceVersion"},
+                                       json::string(arena, std::to_string(before->second.resourceVersion)))))
       return before->second;  // a write that changes nothing bumps nothing
     ++revision_;
-    value = json::withPath(arena, value, {"metadata", "resourceVersion"}, json::string(arena, std::to_string(revision_)));
-    Object object{id.second.namespace_, id.second.name, revision_, std::make_shared<const std::string>(json::print(value))};
+    value =
+        json::withPath(arena, value, {"metadata", "resourceVersion"}, json::string(arena, std::to_string(revision_)));
+    Object object{id.second.namespace_, id.second.name, revision_,
+                  std::make_shared<const std::string>(json::print(value))};
     bool existed = before != objects_.end();
     objects_[id] = object;
     happen(resource, {.type = existed ? WatchEvent::Type::Modified : WatchEvent::Type::Added, .object = object});
@@ -199,8 +211,8 @@ class FakeCluster final : public Cluster {
 
   Result<Object> apply(const Write& write) {
     static constexpr const char* kVerbs[] = {"create", "update", "patch", "delete"};
-    writes.push_back(std::string(kVerbs[static_cast<int>(write.verb)]) + " " + write.resource.resource + " " + write.namespace_ + "/" +
-                     write.name);
+    writes.push_back(std::string(kVerbs[static_cast<int>(write.verb)]) + " " + write.resource.resource + " " +
+                     write.namespace_ + "/" + write.name);
     if (refuse)
       if (auto error = refuse(write)) return *error;
     Id id{write.resource, {write.namespace_, write.name}};
@@ -221,7 +233,8 @@ class FakeCluster final : public Cluster {
       return Error(Reason::Conflict, "the UID in the precondition does not match");
     if (write.verb == Write::Verb::Delete) return drop(id);
     json::Value body = *json::parse(arena, write.body);
-    return store(write.resource, arena, write.verb == Write::Verb::Patch ? kube::mergePatch(arena, current, body) : body);
+    return store(write.resource, arena,
+                 write.verb == Write::Verb::Patch ? kube::mergePatch(arena, current, body) : body);
   }
 
   SeededIds ids_{1};

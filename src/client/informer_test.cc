@@ -12,7 +12,8 @@ using testing::FakeCluster;
 const Time kStart = *parseTime("2026-11-25T10:00:00Z");
 
 std::string pod(const std::string& name, const std::string& extra = "") {
-  return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name + R"(","namespace":"default"})" + (extra.empty() ? "" : "," + extra) + "}";
+  return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name + R"(","namespace":"default"})" +
+         (extra.empty() ? "" : "," + extra) + "}";
 }
 
 class InformerTest : public ::testing::Test {
@@ -70,7 +71,8 @@ TEST_F(InformerTest, repeatedEventsAreDropped) {
   cluster.repeatEvents = true;
   cluster.put<api::Pod>(pod("a"));
   cluster.erase<api::Pod>("default", "a");
-  EXPECT_EQ(take(), (Names{"a added", "a removed"})) << "not even the addition, repeated after the deletion, brings it back";
+  EXPECT_EQ(take(), (Names{"a added", "a removed"}))
+      << "not even the addition, repeated after the deletion, brings it back";
   EXPECT_EQ(cache.size(), 0u);
 }
 
@@ -127,7 +129,8 @@ TEST_F(InformerTest, listsThatFailAreTriedAgainWithGrowingPauses) {
     Duration after;
     int lists;
   };
-  for (Case c : {Case{0s, 2}, Case{99ms, 2}, Case{100ms, 3}, Case{299ms, 3}, Case{300ms, 4}, Case{699ms, 4}, Case{700ms, 5}}) {
+  for (Case c :
+       {Case{0s, 2}, Case{99ms, 2}, Case{100ms, 3}, Case{299ms, 3}, Case{300ms, 4}, Case{699ms, 4}, Case{700ms, 5}}) {
     loop.runUntil(kStart + c.after);
     EXPECT_EQ(cluster.lists, c.lists) << c.after.count();
   }

@@ -10,7 +10,8 @@
 namespace stoker::client {
 namespace {
 
-std::string config(const std::string& cluster, const std::string& user, const std::string& context = "{cluster: c, user: u, namespace: team}") {
+std::string config(const std::string& cluster, const std::string& user,
+                   const std::string& context = "{cluster: c, user: u, namespace: team}") {
   return "apiVersion: v1\nkind: Config\ncurrent-context: here\ncontexts: [{name: here, context: " + context +
          "}]\nclusters: [{name: c, cluster: " + cluster + "}]\nusers: [{name: u, user: " + user + "}]\n";
 }
@@ -36,14 +37,16 @@ INSTANTIATE_TEST_SUITE_P(Cases, Server,
                          ::testing::Values(ServerCase{"https://10.0.0.1:6443", "10.0.0.1", 6443, true, ""},
                                            ServerCase{"https://host.example/", "host.example", 443, true, ""},
                                            ServerCase{"http://localhost", "localhost", 80, false, ""},
-                                           ServerCase{"https://rancher/k8s/clusters/c-1/", "rancher", 443, true, "/k8s/clusters/c-1"},
+                                           ServerCase{"https://rancher/k8s/clusters/c-1/", "rancher", 443, true,
+                                                      "/k8s/clusters/c-1"},
                                            ServerCase{"https://[::1]:8443/x", "::1", 8443, true, "/x"},
                                            ServerCase{"https://[fd00::1]", "fd00::1", 443, true, ""}));
 
 TEST(Kubeconfig, inlineMaterialIsDecoded) {
   auto access = readKubeconfig(config("{server: 'https://a', certificate-authority-data: " + base64Encode("CA") +
                                           ", tls-server-name: other, insecure-skip-tls-verify: true}",
-                                      "{client-certificate-data: " + base64Encode("CERT") + ", client-key-data: " + base64Encode("KEY") + ", token: t}"),
+                                      "{client-certificate-data: " + base64Encode("CERT") +
+                                          ", client-key-data: " + base64Encode("KEY") + ", token: t}"),
                                "", ".");
   ASSERT_TRUE(access.ok()) << access.error().message;
   EXPECT_EQ(access->caPem, "CA");
@@ -61,7 +64,8 @@ TEST(Kubeconfig, inlineMaterialIsDecoded) {
 TEST(Kubeconfig, filesAreRelativeToTheKubeconfig) {
   char pattern[] = "/tmp/stoker-kubeconfig-XXXXXX";
   std::string directory = ::mkdtemp(pattern);
-  for (auto [name, text] : {std::pair("ca.crt", "CA"), std::pair("u.crt", "CERT"), std::pair("u.key", "KEY"), std::pair("token", "secret\n")})
+  for (auto [name, text] : {std::pair("ca.crt", "CA"), std::pair("u.crt", "CERT"), std::pair("u.key", "KEY"),
+                            std::pair("token", "secret\n")})
     ASSERT_TRUE(writeFileAtomic(directory + "/" + name, text).ok());
   std::string text = config("{server: 'https://a', certificate-authority: ca.crt}",
                             "{client-certificate: " + directory + "/u.crt, client-key: u.key, tokenFile: token}");
@@ -80,9 +84,10 @@ TEST(Kubeconfig, filesAreRelativeToTheKubeconfig) {
 }
 
 TEST(Kubeconfig, anotherContextMayBeChosen) {
-  std::string text = "contexts: [{name: a, context: {cluster: one}}, {name: b, context: {cluster: two}}]\n"
-                     "clusters: [{name: one, cluster: {server: 'https://one'}}, {name: two, cluster: {server: 'https://two'}}]\n"
-                     "current-context: a\n";
+  std::string text =
+      "contexts: [{name: a, context: {cluster: one}}, {name: b, context: {cluster: two}}]\n"
+      "clusters: [{name: one, cluster: {server: 'https://one'}}, {name: two, cluster: {server: 'https://two'}}]\n"
+      "current-context: a\n";
   EXPECT_EQ(readKubeconfig(text, "", ".")->host, "one");
   EXPECT_EQ(readKubeconfig(text, "b", ".")->host, "two");
 }
@@ -100,11 +105,14 @@ TEST_P(Bad, isSaidClearly) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Cases, Bad,
-    ::testing::Values(BadCase{"empty", "", "the kubeconfig is empty"}, BadCase{"noObject", "- a\n", "the kubeconfig is empty"},
-                      BadCase{"malformed", "a: [\n", "line 2"}, BadCase{"noContext", "clusters: []\n", "no current-context"},
+    ::testing::Values(BadCase{"empty", "", "the kubeconfig is empty"},
+                      BadCase{"noObject", "- a\n", "the kubeconfig is empty"}, BadCase{"malformed", "a: [\n", "line 2"},
+                      BadCase{"noContext", "clusters: []\n", "no current-context"},
                       BadCase{"unknownContext", "current-context: x\n", "no entry named \"x\" under contexts"},
-                      BadCase{"unknownCluster", config("{server: 'https://a'}", "{}", "{cluster: other, user: u}"), "no entry named \"other\" under clusters"},
-                      BadCase{"unknownUser", config("{server: 'https://a'}", "{}", "{cluster: c, user: other}"), "no entry named \"other\" under users"},
+                      BadCase{"unknownCluster", config("{server: 'https://a'}", "{}", "{cluster: other, user: u}"),
+                              "no entry named \"other\" under clusters"},
+                      BadCase{"unknownUser", config("{server: 'https://a'}", "{}", "{cluster: c, user: other}"),
+                              "no entry named \"other\" under users"},
                       BadCase{"noScheme", config("{server: 'host:6443'}", "{}"), "must start with https:// or http://"},
                       BadCase{"noHost", config("{server: 'https://:6443'}", "{}"), "names no host"},
                       BadCase{"badPort", config("{server: 'https://a:65536'}", "{}"), "no valid port"},

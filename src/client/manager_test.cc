@@ -32,13 +32,13 @@ class Scripted final : public Controller {
 };
 
 std::string service(const std::string& name, const std::string& extra = "") {
-  return R"({"apiVersion":"v1","kind":"Service","metadata":{"name":")" + name + R"(","namespace":"default","uid":"uid-)" + name + R"("})" +
-         (extra.empty() ? "" : "," + extra) + "}";
+  return R"({"apiVersion":"v1","kind":"Service","metadata":{"name":")" + name +
+         R"(","namespace":"default","uid":"uid-)" + name + R"("})" + (extra.empty() ? "" : "," + extra) + "}";
 }
 std::string ownedPod(const std::string& name, const std::string& owner, const std::string& uid) {
   return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name +
-         R"(","namespace":"default","ownerReferences":[{"apiVersion":"v1","kind":"Service","name":")" + owner + R"(","uid":")" + uid +
-         R"(","controller":true}]}})";
+         R"(","namespace":"default","ownerReferences":[{"apiVersion":"v1","kind":"Service","name":")" + owner +
+         R"(","uid":")" + uid + R"(","controller":true}]}})";
 }
 
 class ManagerTest : public ::testing::Test {
@@ -93,7 +93,8 @@ TEST_F(ManagerTest, reconcilesWhatExistsAndWhatChanges) {
 
 TEST_F(ManagerTest, severalChangesAreOneRun) {
   start([](const View&, const Key&, Time) { return Plan{}; });
-  for (int i = 0; i < 10; ++i) cluster.put<api::Service>(service("a", R"("spec":{"clusterIP":")" + std::to_string(i) + R"("})"));
+  for (int i = 0; i < 10; ++i)
+    cluster.put<api::Service>(service("a", R"("spec":{"clusterIP":")" + std::to_string(i) + R"("})"));
   loop.runAll();
   EXPECT_EQ(runs, 1);
 }
@@ -223,12 +224,14 @@ TEST_P(NameTaken, isSuccessOnlyWhenItIsOurs) {
     } while (loop.pending() > 0 || cluster.late() > 0);
   };
   settle();
-  EXPECT_EQ(count("create pods default/p1"), c.success ? 1u : 0u) << "the rest of the sequence goes on only after a success";
+  EXPECT_EQ(count("create pods default/p1"), c.success ? 1u : 0u)
+      << "the rest of the sequence goes on only after a success";
   EXPECT_EQ(loop.nextTimer().has_value(), !c.success) << "a failure is tried again";
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, NameTaken,
-                         ::testing::Values(TakenCase{"ours", "uid-a", false, true}, TakenCase{"oursByADistantServer", "uid-a", true, true},
+                         ::testing::Values(TakenCase{"ours", "uid-a", false, true},
+                                           TakenCase{"oursByADistantServer", "uid-a", true, true},
                                            TakenCase{"ofAnOwnerBefore", "uid-old", false, false},
                                            TakenCase{"ofAnOwnerBeforeDistant", "uid-old", true, false}),
                          [](const auto& info) { return info.param.name; });
@@ -410,7 +413,8 @@ TEST_F(ManagerTest, plansInFlightAreBounded) {
     loop.runAll();
     EXPECT_LE(cluster.late(), 2u);
   }
-  for (int i = 0; i < 5; ++i) EXPECT_TRUE(cluster.object<api::Pod>("default", "s" + std::to_string(i) + "-0").root.isObject());
+  for (int i = 0; i < 5; ++i)
+    EXPECT_TRUE(cluster.object<api::Pod>("default", "s" + std::to_string(i) + "-0").root.isObject());
 }
 
 TEST_F(ManagerTest, answersAndTimersDoNotReachADeadManager) {
