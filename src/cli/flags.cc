@@ -18,10 +18,14 @@ Result<void> FlagSet::store(const Flag& flag, const std::string& spelled, const 
   auto bad = [&](std::string_view expected) {
     return Error(Reason::BadRequest, fmt::format("invalid argument {} for {}: it must be {}", quote(value), spelled, expected));
   };
+  std::string word = value;
   if (!flag.refused.empty()) return Error(Reason::BadRequest, fmt::format("{} is not supported yet: {}", spelled, flag.refused));
   switch (flag.type) {
     case Flag::Type::Bool:
-      if (value != "true" && value != "false") return bad("true or false");
+      // What pflag (strconv.ParseBool) takes.
+      if (value == "1" || value == "t" || value == "T" || value == "TRUE" || value == "True") word = "true";
+      if (value == "0" || value == "f" || value == "F" || value == "FALSE" || value == "False") word = "false";
+      if (word != "true" && word != "false") return bad("true or false");
       break;
     case Flag::Type::Int: {
       int64_t number;
@@ -37,7 +41,7 @@ Result<void> FlagSet::store(const Flag& flag, const std::string& spelled, const 
   const std::string& key = flag.deprecated && !flag.instead.empty() ? flag.instead : flag.name;
   auto& slot = values_[key];
   if (flag.type != Flag::Type::List) slot.clear();
-  slot.push_back(value);
+  slot.push_back(word);
   return {};
 }
 

@@ -148,6 +148,23 @@ TEST(Parser, readsTheSameMessageInAnySlices) {
   }
 }
 
+TEST(Parser, anEmptyChunkedBodyMayComeByteByByte) {
+  const std::string text = "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  for (size_t step = 1; step <= text.size(); ++step) {
+    Parser parser(Parser::Kind::Request, 8192, 100);
+    std::string input;
+    Parser::Event event = Parser::Event::NeedMore;
+    for (size_t at = 0; at < text.size() && event == Parser::Event::NeedMore; at += step) {
+      input += text.substr(at, step);
+      size_t used = 0;
+      event = parser.feed(input, used);
+      input.erase(0, used);
+    }
+    ASSERT_EQ(event, Parser::Event::Complete) << step << ": " << parser.problem();
+    EXPECT_EQ(parser.body(), "");
+  }
+}
+
 struct BadCase {
   const char* name;
   std::string text;

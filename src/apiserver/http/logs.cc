@@ -97,7 +97,7 @@ ConnectHandler podLogHandler(client::PodLogs& logs, const Clock& clock) {
     options.limitBytes = *limit;
     auto since = wholeNumber(request, "sinceSeconds");
     if (!since.ok()) return fail(since.error());
-    if (*since) options.since = clock.now() - std::chrono::seconds(**since);
+    if (*since) options.since = plusSeconds(clock.now(), -**since);
     if (auto text = request.url.param("sinceTime"); text && !text->empty()) {
       options.since = parseTime(*text);
       if (!options.since)

@@ -145,7 +145,7 @@ std::shared_ptr<const KindTable> Registry::kinds() const {
   return kinds_;
 }
 
-const std::vector<std::string> Registry::subresourcesOf(const kube::KindInfo& kind) const {
+std::vector<std::string> Registry::subresourcesOf(const kube::KindInfo& kind) const {
   std::vector<std::string> out;
   std::string groupResource = kind.groupResource();
   for (const auto& [key, write] : subresources_)

@@ -117,7 +117,7 @@ class Registry final : public StateReader {
   std::shared_ptr<const KindTable> kinds() const;
   /// Changes whenever kinds() does; for caches derived from it (discovery, OpenAPI).
   uint64_t kindsGeneration() const { return kindsGeneration_; }
-  const std::vector<std::string> subresourcesOf(const kube::KindInfo& kind) const;
+  std::vector<std::string> subresourcesOf(const kube::KindInfo& kind) const;
   bool isCall(const Target& target) const;
 
   Result<void> authorize(const Caller& caller, std::string_view verb, const Target& target) const;

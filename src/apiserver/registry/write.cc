@@ -438,9 +438,9 @@ Result<Registry::Prepared> Registry::prepareDelete(const Caller& caller, WriteRe
     Time wasDue = parseTime(metadata["deletionTimestamp"].asString()).value_or(clock_.now());
     if (grace < before)
       metadata = json::with(arena, metadata, "deletionTimestamp",
-                            json::string(arena, formatTime(wasDue - std::chrono::seconds(before - grace))));
+                            json::string(arena, formatTime(plusSeconds(wasDue, grace - before))));
   } else {
-    metadata = json::with(arena, metadata, "deletionTimestamp", json::string(arena, formatTime(clock_.now() + std::chrono::seconds(grace))));
+    metadata = json::with(arena, metadata, "deletionTimestamp", json::string(arena, formatTime(plusSeconds(clock_.now(), grace))));
     if (metadata.has("generation"))
       metadata = json::with(arena, metadata, "generation", json::number(arena, metadata["generation"].asInt() + 1));
   }

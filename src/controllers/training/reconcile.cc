@@ -195,7 +195,7 @@ class Reconciliation {
     }
     Time start = status_.status().startTime;
     if (policy.activeDeadlineSeconds && start != Time{}) {
-      Time deadline = start + std::chrono::seconds(*policy.activeDeadlineSeconds);
+      Time deadline = plusSeconds(start, *policy.activeDeadlineSeconds);
       if (now_ >= deadline) status_.finish(kFailed, deadlineMessage(job_));
       else plan_.wake(deadline);
     }
@@ -220,7 +220,7 @@ class Reconciliation {
     bool ready = placed();
     if (ready && status_.status().startTime == Time{}) {
       status_.status().startTime = now_;
-      if (job_.policy.activeDeadlineSeconds) plan_.wake(now_ + std::chrono::seconds(*job_.policy.activeDeadlineSeconds));
+      if (job_.policy.activeDeadlineSeconds) plan_.wake(plusSeconds(now_, *job_.policy.activeDeadlineSeconds));
     }
     if (status_.status().startTime == Time{}) return;  // still waiting for its first place
     if (counts_.empty()) countReplicas();

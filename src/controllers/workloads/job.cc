@@ -192,7 +192,7 @@ class JobReconciliation {
       return true;
     }
     if (!job_.spec.activeDeadlineSeconds || job_.spec.suspend || next_.startTime == Time{}) return false;
-    Time deadline = next_.startTime + std::chrono::seconds(*job_.spec.activeDeadlineSeconds);
+    Time deadline = plusSeconds(next_.startTime, *job_.spec.activeDeadlineSeconds);
     if (now_ < deadline) {
       plan_.wake(deadline);
       return false;

@@ -197,7 +197,7 @@ std::optional<Time> evictionTime(const api::Pod& pod, const std::vector<api::Tai
         forever = true;
         continue;
       }
-      Duration given = std::chrono::seconds(std::max<int64_t>(*toleration.tolerationSeconds, 0));
+      Duration given = std::chrono::seconds(std::clamp<int64_t>(*toleration.tolerationSeconds, 0, 3'000'000'000));
       patience = patience ? std::min(*patience, given) : given;
     }
     if (matched && forever && !patience) continue;

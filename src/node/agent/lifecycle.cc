@@ -27,7 +27,7 @@ void windDown(Decision& decision, const podspec::PodSpec& spec, const PodRun& ru
   int grace = wish.deleting ? secondsUntil(wish.killBy, now)
                             : static_cast<int>(std::max(spec.terminationGracePeriodSeconds.value_or(kDefaultGrace),
                                                         kLeastOwnGrace));
-  Time by = now + std::chrono::seconds(grace);
+  Time by = plusSeconds(now, grace);
   std::vector<size_t> workers, sidecars;
   for (size_t i = 0; i < run.containers.size(); ++i)
     if (run.containers[i].active()) (run.containers[i].sidecar ? sidecars : workers).push_back(i);
@@ -80,7 +80,7 @@ std::optional<bool> naturalOutcome(const podspec::PodSpec& spec, const PodRun& r
 
 std::optional<Rejection> deadlineFailure(const podspec::PodSpec& spec, const PodRun& run, Time now) {
   if (!spec.activeDeadlineSeconds || run.startTime == Time{}) return std::nullopt;
-  Time deadline = run.startTime + std::chrono::seconds(*spec.activeDeadlineSeconds);
+  Time deadline = plusSeconds(run.startTime, *spec.activeDeadlineSeconds);
   if (now < deadline) return std::nullopt;
   if (naturalOutcome(spec, run)) {
     // Ended by itself in time, only noticed late; ends after the deadline are those of the kill.
@@ -99,7 +99,7 @@ Decision decide(const podspec::PodSpec& spec, const PodRun& run, const Wish& wis
     return decision;
   }
   if (spec.activeDeadlineSeconds && run.startTime != Time{})
-    wake(decision, run.startTime + std::chrono::seconds(*spec.activeDeadlineSeconds));
+    wake(decision, plusSeconds(run.startTime, *spec.activeDeadlineSeconds));
 
   if (run.sandbox == Sandbox::Creating) return decision;
   if (run.retryAt > now) {
