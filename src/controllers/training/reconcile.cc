@@ -351,6 +351,9 @@ class Reconciliation {
     bool pastDeadline = failed && failed->status == "True" && failed->message == deadlineMessage(job_);
     if (clean == "All") removeAll([](const api::Pod&) { return true; });
     else if (clean == "Running" || pastDeadline) removeAll([](const api::Pod& pod) { return !pod.finished(); });
+    // None keeps what has something to show. A pod that has not begun has nothing, and its init container would wait with its
+    // cards in hand for a master that is gone (pytorch-operator#352).
+    else removeAll([](const api::Pod& pod) { return pod.status.phase.empty() || pod.status.phase == "Pending"; });
     if (clean != "None" || pastDeadline)
       for (auto& [type, replica] : status.replicaStatuses) replica.active = 0;
     // What still runs still holds its place.
