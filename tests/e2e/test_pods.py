@@ -210,7 +210,7 @@ class PodLife(E2eTest):
 
     def test_exit_codes_and_signals(self):
         self.create(pod("code", "exit 42"))
-        self.create(pod("signal", "kill -11 $$"))
+        self.create(pod("signal", "kill -11 $$$$"))
         self.create(pod("nothing", container={"command": ["/no/such/program"]}))
         for name, expected, reason in (("code", 42, "Error"), ("signal", 139, "Error"), ("nothing", 128, "StartError")):
             state = self.wait_pod(name, "Failed")["status"]["containerStatuses"][0]["state"]["terminated"]
