@@ -275,7 +275,7 @@ bool NodeAgent::prepare(Entry& entry, const podspec::Pod& pod) {
     mountFailed(entry, pod, plans.error().message);
     return false;
   }
-  for (const VolumePlan& plan : *plans)
+  for (VolumePlan& plan : *plans)
     if (auto done = applyVolume(files_, plan, pod.spec.securityContext.fsGroup); !done.ok()) {
       mountFailed(entry, pod, fmt::format("volume \"{}\": {}", plan.name, done.error().message));
       return false;
@@ -304,10 +304,13 @@ void NodeAgent::refreshVolumes(Entry& entry, const podspec::Pod& pod) {
   auto plans = planVolumes(pod, factsOf(entry, pod), volumeRoot(entry));
   // An object that went away while the pod runs leaves its last content, as upstream does.
   if (!plans.ok()) return;
-  for (const VolumePlan& plan : *plans)
-    if (hasApiContent(plan))
-      if (auto done = applyVolume(files_, plan, pod.spec.securityContext.fsGroup); !done.ok())
-        log::warn("node", "pod {}: volume {}: {}", entry.uid, plan.name, done.error().message);
+  for (VolumePlan& plan : *plans) {
+    for (const VolumePlan& before : entry.volumes)
+      if (before.name == plan.name) plan.perContainer = before.perContainer;
+    if (!hasApiContent(plan)) continue;
+    if (auto done = applyVolume(files_, plan, pod.spec.securityContext.fsGroup); !done.ok())
+      log::warn("node", "pod {}: volume {}: {}", entry.uid, plan.name, done.error().message);
+  }
   entry.volumes = std::move(*plans);
 }
 
@@ -336,6 +339,9 @@ void NodeAgent::startContainer(Entry& entry, const podspec::Pod& pod, size_t ind
     spec = simulatedContainer(pod, container, run.init, attempt);
   }
   spec.attempt = beginStart(run);
+  if (attempt == 0 && (container.lifecycle.postStart.root || container.lifecycle.preStop.root))
+    event(pod, "Warning", "LifecycleHookNotSupported",
+          fmt::format("postStart and preStop of container {} are not carried out by this node", container.name));
   // The log of the run before this one is kept for `logs --previous`; older ones go.
   if (attempt >= 2) files_.removeFiles(logs, fmt::format("{}.log", attempt - 2));
   runtime_.startContainer(entry.uid, std::move(spec));

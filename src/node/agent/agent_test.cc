@@ -87,13 +87,15 @@ TEST(NodeAgent, deletionGivesGraceThenReportsAndRemoves) {
   Harness h;
   h.startAgent();
   h.createPod("a", "forever", R"("terminationGracePeriodSeconds":20,)",
-              R"("lifecycle":{},)");
+              R"("lifecycle":{"preStop":{"exec":{"command":["x"]}}},)");
   h.run(1s);
   h.cluster.remove(kPods, "default", "a");
   h.run(1s);
   EXPECT_TRUE(h.pod("a").root.isNull());
   EXPECT_EQ(h.runtime.podCount(), 0u);
   EXPECT_EQ(h.agent->runningPods(), 0u);
+  auto reasons = h.cluster.eventReasons();
+  EXPECT_NE(std::find(reasons.begin(), reasons.end(), "LifecycleHookNotSupported"), reasons.end());
 }
 
 TEST(NodeAgent, aStubbornProcessIsKilledAtTheEndOfItsGrace) {

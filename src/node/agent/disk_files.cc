@@ -86,17 +86,37 @@ Result<void> DiskFiles::makeDirectory(const std::string& path, unsigned mode, st
   return own(path, mode, group, true);
 }
 
-Result<void> DiskFiles::makeMemoryDirectory(const std::string& path, int64_t sizeBytes, std::optional<int64_t> group) {
+bool mountIsShared(const std::string& mountInfo, const std::string& path) {
+  size_t longest = 0;
+  bool shared = false;
+  for (std::string_view line : split(mountInfo, '\n')) {
+    // "36 35 98:0 /root /mount/point options optional... - type source options"; optional fields name the peer group.
+    auto words = split(line, ' ');
+    if (words.size() < 7) continue;
+    std::string_view point = words[4];
+    bool holds = point == "/" || path == point || (path.starts_with(point) && path[point.size()] == '/');
+    if (!holds || point.size() < longest) continue;
+    longest = point.size();
+    shared = false;
+    for (size_t i = 6; i < words.size() && words[i] != "-"; ++i) shared = shared || words[i].starts_with("shared:");
+  }
+  return shared;
+}
+
+Result<bool> DiskFiles::makeMemoryDirectory(const std::string& path, int64_t sizeBytes, std::optional<int64_t> group) {
   STOKER_CHECK(makeDirectories(path, 0755));
-  if (!isTmpfs(path)) {
-    std::string data = "mode=0777";
-    if (sizeBytes > 0) data += fmt::format(",size={}", sizeBytes);
-    if (::mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, data.c_str()) != 0) {
-      if (errno != EPERM) return system("mount a tmpfs at", path);
-      log::warn("node", "no privilege to mount a tmpfs at {}: this memory volume is on disk", path);
+  bool mounted = isTmpfs(path);
+  if (!mounted) {
+    STOKER_TRY(std::string mounts, readFile("/proc/self/mountinfo"));
+    if (mountIsShared(mounts, path)) {
+      std::string data = "mode=0777";
+      if (sizeBytes > 0) data += fmt::format(",size={}", sizeBytes);
+      mounted = ::mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, data.c_str()) == 0;
+      if (!mounted && errno != EPERM) return system("mount a tmpfs at", path);
     }
   }
-  return own(path, 0777, group, true);
+  STOKER_CHECK(own(path, 0777, group, true));
+  return mounted;
 }
 
 Result<void> DiskFiles::writeVolume(const std::string& directory, const std::vector<VolumeFile>& files,

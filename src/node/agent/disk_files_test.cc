@@ -79,6 +79,14 @@ TEST_F(DiskFilesTest, memoryVolumes) {
   EXPECT_EQ(own.st_dev, parent.st_dev);
 }
 
+TEST(MountInfo, theMountThatHoldsAPathDecides) {
+  std::string info = "1 0 8:1 / / rw shared:1 - ext4 /dev/a rw\n2 1 0:5 / /data rw - ext4 /dev/b rw\n3 1 0:6 / /data/x rw master:4 shared:9 - tmpfs t rw\n";
+  EXPECT_TRUE(mountIsShared(info, "/var/lib"));
+  EXPECT_FALSE(mountIsShared(info, "/data/pods"));
+  EXPECT_TRUE(mountIsShared(info, "/data/x/y"));
+  EXPECT_TRUE(mountIsShared(info, "/database"));
+}
+
 TEST_F(DiskFilesTest, filesByPrefix) {
   for (const char* name : {"0.log", "0.log.1", "10.log"}) ASSERT_TRUE(writeFileAtomic(at(name), "x").ok());
   files_.removeFiles(root_.string(), "0.log");

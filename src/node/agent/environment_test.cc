@@ -216,6 +216,16 @@ TEST(ContainerSpecs, mountsWithSubPaths) {
   EXPECT_TRUE(std::holds_alternative<StartProblem>(made(R"("image":"x","command":["a"],"volumeMounts":[{"name":"v","mountPath":"/a","subPath":"../x"}])")));
 }
 
+TEST(ContainerSpecs, memoryThatCannotBeSharedIsTheContainersOwn) {
+  NoFiles files;
+  podspec::Container container;
+  container.volumeMounts = {{.name = "shm", .mountPath = "/dev/shm"}};
+  VolumePlan plan{.name = "shm", .kind = VolumePlan::Kind::Memory, .path = "/p", .sizeBytes = 7, .users = 1, .perContainer = true};
+  auto mounts = containerMounts(files, container, {plan}, {});
+  ASSERT_TRUE(mounts.ok());
+  EXPECT_EQ((*mounts)[0], (Mount{.kind = Mount::Kind::Tmpfs, .target = "/dev/shm", .sizeBytes = 7}));
+}
+
 TEST(ContainerSpecs, cards) {
   std::string gpus = R"("image":"x","command":["a"],"resources":{"limits":{"nvidia.com/gpu":"2"}})";
   EXPECT_TRUE(has(std::get<ContainerSpec>(made(gpus, R"("stoker.dev/cards":"nvidia.com/gpu=3,5;rdma/hca=1")")), "NVIDIA_VISIBLE_DEVICES=3,5"));

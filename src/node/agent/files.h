@@ -23,8 +23,9 @@ class Files {
   virtual ~Files() = default;
   /// mkdir -p with `mode` on the last directory; `group` owns it (setgid) when given.
   virtual Result<void> makeDirectory(const std::string& path, unsigned mode, std::optional<int64_t> group) = 0;
-  /// A tmpfs at `path`, once; `sizeBytes` 0: half of the memory.
-  virtual Result<void> makeMemoryDirectory(const std::string& path, int64_t sizeBytes, std::optional<int64_t> group) = 0;
+  /// A tmpfs at `path`, once; `sizeBytes` 0: half of the memory. False when containers could not see it (no privilege to mount,
+  /// or mounts made here do not reach the pods' namespaces): a plain directory is there instead.
+  virtual Result<bool> makeMemoryDirectory(const std::string& path, int64_t sizeBytes, std::optional<int64_t> group) = 0;
   /// Makes `directory` hold exactly `files`, swapped in at once as kubelet's AtomicWriter does: ..data is a link to the
   /// directory with the present state, every top-level name a link into ..data. Nothing happens when nothing changed.
   virtual Result<void> writeVolume(const std::string& directory, const std::vector<VolumeFile>& files,
@@ -49,7 +50,7 @@ class Files {
 class NoFiles final : public Files {
  public:
   Result<void> makeDirectory(const std::string&, unsigned, std::optional<int64_t>) override { return {}; }
-  Result<void> makeMemoryDirectory(const std::string&, int64_t, std::optional<int64_t>) override { return {}; }
+  Result<bool> makeMemoryDirectory(const std::string&, int64_t, std::optional<int64_t>) override { return true; }
   Result<void> writeVolume(const std::string&, const std::vector<VolumeFile>&, std::optional<int64_t>) override { return {}; }
   Result<void> prepareHostPath(const std::string&, const std::string&) override { return {}; }
   Result<std::string> subPath(const std::string& volume, const std::string& relative) override {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/strings.h"
 
 namespace stoker::node {
@@ -113,6 +115,10 @@ Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFa
     VolumePlan plan;
     plan.name = volume.name;
     plan.path = root + "/" + volume.name;
+    for (const auto* list : {&pod.spec.initContainers, &pod.spec.containers})
+      for (const auto& container : *list)
+        plan.users += std::any_of(container.volumeMounts.begin(), container.volumeMounts.end(),
+                                  [&](const podspec::VolumeMount& mount) { return mount.name == volume.name; });
     if (volume.emptyDir) {
       bool memory = volume.emptyDir->medium == "Memory";
       if (!memory && !volume.emptyDir->medium.empty() && !volume.emptyDir->medium.starts_with("HugePages"))
@@ -157,10 +163,14 @@ Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFa
 
 bool hasApiContent(const VolumePlan& plan) { return plan.kind == VolumePlan::Kind::Files; }
 
-Result<void> applyVolume(Files& files, const VolumePlan& plan, std::optional<int64_t> group) {
+Result<void> applyVolume(Files& files, VolumePlan& plan, std::optional<int64_t> group) {
   switch (plan.kind) {
     case VolumePlan::Kind::Directory: return files.makeDirectory(plan.path, 0777, group);
-    case VolumePlan::Kind::Memory: return files.makeMemoryDirectory(plan.path, plan.sizeBytes, group);
+    case VolumePlan::Kind::Memory: {
+      STOKER_TRY(bool shared, files.makeMemoryDirectory(plan.path, plan.sizeBytes, group));
+      plan.perContainer = !shared && plan.users <= 1;
+      return {};
+    }
     case VolumePlan::Kind::HostPath: return files.prepareHostPath(plan.path, plan.hostPathType);
     case VolumePlan::Kind::Files: return files.writeVolume(plan.path, plan.files, group);
   }
@@ -182,6 +192,10 @@ Result<std::vector<Mount>> containerMounts(Files& files, const podspec::Containe
       if (sub.find("$(") != std::string::npos)
         return Error(Reason::Invalid, fmt::format("volumeMounts of \"{}\": subPathExpr \"{}\" names a variable that the "
                                                   "container does not have", mount.name, mount.subPathExpr));
+    }
+    if (volume->perContainer && sub.empty()) {
+      out.push_back({.kind = Mount::Kind::Tmpfs, .target = mount.mountPath, .readOnly = mount.readOnly, .sizeBytes = volume->sizeBytes});
+      continue;
     }
     std::string source = volume->path;
     if (!sub.empty()) {

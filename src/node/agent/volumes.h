@@ -14,6 +14,8 @@ struct VolumePlan {
   std::string path;           ///< on the host
   std::string hostPathType;   ///< HostPath
   int64_t sizeBytes = 0;      ///< Memory; 0: half of the machine's memory
+  int users = 0;              ///< containers that mount it
+  bool perContainer = false;  ///< Memory that could not be mounted for the pod: a tmpfs of its only container's own
   std::vector<VolumeFile> files;
 };
 
@@ -24,8 +26,9 @@ Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFa
 /// Only volumes whose content comes from the API, for refreshing them while the pod runs.
 bool hasApiContent(const VolumePlan& plan);
 
-/// Carries out one plan. `group` is the pod's fsGroup.
-Result<void> applyVolume(Files& files, const VolumePlan& plan, std::optional<int64_t> group);
+/// Carries out one plan. `group` is the pod's fsGroup. Memory that cannot be shared becomes the container's own when only one
+/// uses it (it then goes with a restart), otherwise a directory on disk.
+Result<void> applyVolume(Files& files, VolumePlan& plan, std::optional<int64_t> group);
 
 /// The mounts of one container. Invalid: an unknown volume, a bad subPath.
 Result<std::vector<Mount>> containerMounts(Files& files, const podspec::Container& container,
