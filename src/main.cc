@@ -1,4 +1,5 @@
-// One program, several names: stoker (or arena) for people, nslookup inside pods (the applet that init containers call).
+// One program, several names: stoker (or arena) for people, nslookup inside pods (the applet that init containers
+// call).
 
 #include <string_view>
 

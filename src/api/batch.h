@@ -8,7 +8,8 @@ namespace stoker::api {
 struct UncountedTerminatedPods {
   std::vector<std::string> succeeded, failed;  ///< uids
   static constexpr auto describe() {
-    return std::tuple{field("succeeded", &UncountedTerminatedPods::succeeded), field("failed", &UncountedTerminatedPods::failed)};
+    return std::tuple{field("succeeded", &UncountedTerminatedPods::succeeded),
+                      field("failed", &UncountedTerminatedPods::failed)};
   }
 };
 
@@ -42,10 +43,15 @@ struct Job {
     std::string completedIndexes;
     std::optional<UncountedTerminatedPods> uncountedTerminatedPods;
     static constexpr auto describe() {
-      return std::tuple{field("conditions", &Status::conditions), field("startTime", &Status::startTime),
-                        field("completionTime", &Status::completionTime), field("active", &Status::active),
-                        field("succeeded", &Status::succeeded), field("failed", &Status::failed), field("ready", &Status::ready),
-                        field("terminating", &Status::terminating), field("completedIndexes", &Status::completedIndexes),
+      return std::tuple{field("conditions", &Status::conditions),
+                        field("startTime", &Status::startTime),
+                        field("completionTime", &Status::completionTime),
+                        field("active", &Status::active),
+                        field("succeeded", &Status::succeeded),
+                        field("failed", &Status::failed),
+                        field("ready", &Status::ready),
+                        field("terminating", &Status::terminating),
+                        field("completedIndexes", &Status::completedIndexes),
                         field("uncountedTerminatedPods", &Status::uncountedTerminatedPods)};
     }
   };

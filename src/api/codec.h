@@ -1,8 +1,9 @@
 // codec.h
 //
-// JSON <-> API structs, derived from describe(). Decoding is lenient: what is in the store has passed validation, members
-// the struct does not know are skipped, a member of another type counts as missing. Encoding leaves out empty strings,
-// empty containers, false, zero and unset optionals (Go's omitempty); use std::optional where zero is worth saying.
+// JSON <-> API structs, derived from describe(). Decoding is lenient: what is in the store has passed validation,
+// members the struct does not know are skipped, a member of another type counts as missing. Encoding leaves out empty
+// strings, empty containers, false, zero and unset optionals (Go's omitempty); use std::optional where zero is worth
+// saying.
 #pragma once
 
 #include <concepts>
@@ -24,33 +25,49 @@ namespace stoker::api {
 using Raw = json::Doc;
 
 namespace detail {
-template <class T> struct IsOptional : std::false_type {};
-template <class T> struct IsOptional<std::optional<T>> : std::true_type {};
-template <class T> struct IsVector : std::false_type {};
-template <class T> struct IsVector<std::vector<T>> : std::true_type {};
-template <class T> struct IsMap : std::false_type {};
-template <class T> struct IsMap<std::map<std::string, T>> : std::true_type {};
+template <class T>
+struct IsOptional : std::false_type {};
+template <class T>
+struct IsOptional<std::optional<T>> : std::true_type {};
+template <class T>
+struct IsVector : std::false_type {};
+template <class T>
+struct IsVector<std::vector<T>> : std::true_type {};
+template <class T>
+struct IsMap : std::false_type {};
+template <class T>
+struct IsMap<std::map<std::string, T>> : std::true_type {};
 }  // namespace detail
 
 /// Whether `value` has the JSON type of a T.
 template <class T>
 bool fits(json::Value value) {
-  if constexpr (std::is_same_v<T, std::string>) return value.isString() || value.isNumber();
-  else if constexpr (std::is_same_v<T, bool>) return value.isBool();
-  else if constexpr (std::integral<T>) return value.integer().has_value() && std::in_range<T>(*value.integer());
-  else if constexpr (std::is_same_v<T, double>) return value.isNumber();
-  else if constexpr (std::is_same_v<T, Time>) return parseTime(value.asString()).has_value();
-  else if constexpr (std::is_same_v<T, Raw>) return true;
-  else if constexpr (detail::IsVector<T>::value) return value.isArray();
-  else return value.isObject();
+  if constexpr (std::is_same_v<T, std::string>)
+    return value.isString() || value.isNumber();
+  else if constexpr (std::is_same_v<T, bool>)
+    return value.isBool();
+  else if constexpr (std::integral<T>)
+    return value.integer().has_value() && std::in_range<T>(*value.integer());
+  else if constexpr (std::is_same_v<T, double>)
+    return value.isNumber();
+  else if constexpr (std::is_same_v<T, Time>)
+    return parseTime(value.asString()).has_value();
+  else if constexpr (std::is_same_v<T, Raw>)
+    return true;
+  else if constexpr (detail::IsVector<T>::value)
+    return value.isArray();
+  else
+    return value.isObject();
 }
 
 template <class T>
 void decodeInto(json::Value value, T& out) {
   if constexpr (std::is_same_v<T, std::string>) {
     // IntOrString and quantities may be numbers; their text is what matters.
-    if (value.isString()) out = value.asString();
-    else if (value.isNumber()) out = json::print(value);
+    if (value.isString())
+      out = value.asString();
+    else if (value.isNumber())
+      out = json::print(value);
   } else if constexpr (std::is_same_v<T, bool>) {
     out = value.asBool(out);
   } else if constexpr (std::integral<T>) {
@@ -75,11 +92,15 @@ void decodeInto(json::Value value, T& out) {
     for (const json::Member& m : value.members()) decodeInto(m.value, out[std::string(m.key)]);
   } else {
     static_assert(Described<T>);
-    std::apply([&](const auto&... fields) {
-      ([&](const auto& f) {
-        if (const json::Value* member = value.find(f.name)) decodeInto(*member, out.*(f.member));
-      }(fields), ...);
-    }, T::describe());
+    std::apply(
+        [&](const auto&... fields) {
+          (
+              [&](const auto& f) {
+                if (const json::Value* member = value.find(f.name)) decodeInto(*member, out.*(f.member));
+              }(fields),
+              ...);
+        },
+        T::describe());
   }
 }
 
@@ -92,28 +113,42 @@ T decode(json::Value value) {
 
 template <class T>
 bool isEmpty(const T& value) {
-  if constexpr (std::is_same_v<T, std::string> || detail::IsVector<T>::value || detail::IsMap<T>::value) return value.empty();
-  else if constexpr (std::is_same_v<T, bool>) return !value;
-  else if constexpr (std::is_arithmetic_v<T>) return value == 0;
-  else if constexpr (std::is_same_v<T, Time>) return value == Time{};
-  else if constexpr (std::is_same_v<T, Raw>) return value.root.isNull();
-  else if constexpr (detail::IsOptional<T>::value) return !value.has_value();
+  if constexpr (std::is_same_v<T, std::string> || detail::IsVector<T>::value || detail::IsMap<T>::value)
+    return value.empty();
+  else if constexpr (std::is_same_v<T, bool>)
+    return !value;
+  else if constexpr (std::is_arithmetic_v<T>)
+    return value == 0;
+  else if constexpr (std::is_same_v<T, Time>)
+    return value == Time{};
+  else if constexpr (std::is_same_v<T, Raw>)
+    return value.root.isNull();
+  else if constexpr (detail::IsOptional<T>::value)
+    return !value.has_value();
   else {
     bool empty = true;
-    std::apply([&](const auto&... fields) { ((empty = empty && isEmpty(value.*(fields.member))), ...); }, T::describe());
+    std::apply([&](const auto&... fields) { ((empty = empty && isEmpty(value.*(fields.member))), ...); },
+               T::describe());
     return empty;
   }
 }
 
 template <class T>
 json::Value encode(json::Arena& arena, const T& value) {
-  if constexpr (std::is_same_v<T, std::string>) return json::string(arena, value);
-  else if constexpr (std::is_same_v<T, bool>) return json::boolean(value);
-  else if constexpr (std::integral<T>) return json::number(arena, static_cast<int64_t>(value));
-  else if constexpr (std::is_same_v<T, double>) return json::number(arena, value);
-  else if constexpr (std::is_same_v<T, Time>) return json::string(arena, formatTime(value));
-  else if constexpr (std::is_same_v<T, Raw>) return json::clone(arena, value.root);
-  else if constexpr (detail::IsOptional<T>::value) return value ? encode(arena, *value) : json::Value();
+  if constexpr (std::is_same_v<T, std::string>)
+    return json::string(arena, value);
+  else if constexpr (std::is_same_v<T, bool>)
+    return json::boolean(value);
+  else if constexpr (std::integral<T>)
+    return json::number(arena, static_cast<int64_t>(value));
+  else if constexpr (std::is_same_v<T, double>)
+    return json::number(arena, value);
+  else if constexpr (std::is_same_v<T, Time>)
+    return json::string(arena, formatTime(value));
+  else if constexpr (std::is_same_v<T, Raw>)
+    return json::clone(arena, value.root);
+  else if constexpr (detail::IsOptional<T>::value)
+    return value ? encode(arena, *value) : json::Value();
   else if constexpr (detail::IsVector<T>::value) {
     std::vector<json::Value> items;
     items.reserve(value.size());
@@ -126,12 +161,16 @@ json::Value encode(json::Arena& arena, const T& value) {
   } else {
     static_assert(Described<T>);
     json::Object out(arena);
-    std::apply([&](const auto&... fields) {
-      ([&](const auto& f) {
-        const auto& member = value.*(f.member);
-        if (!isEmpty(member)) out.set(f.name, encode(arena, member));
-      }(fields), ...);
-    }, T::describe());
+    std::apply(
+        [&](const auto&... fields) {
+          (
+              [&](const auto& f) {
+                const auto& member = value.*(f.member);
+                if (!isEmpty(member)) out.set(f.name, encode(arena, member));
+              }(fields),
+              ...);
+        },
+        T::describe());
     return out.build();
   }
 }

@@ -1,5 +1,5 @@
-// core.h: core/v1 and coordination.k8s.io/v1, slim: what controllers, scheduler and CLI read. The node agent decodes the
-// whole pod spec on demand (node/), nobody writes these structs back: controllers write patches.
+// core.h: core/v1 and coordination.k8s.io/v1, slim: what controllers, scheduler and CLI read. The node agent decodes
+// the whole pod spec on demand (node/), nobody writes these structs back: controllers write patches.
 #pragma once
 
 #include "api/meta.h"
@@ -11,7 +11,8 @@ using ResourceList = std::map<std::string, std::string>;  ///< resource name -> 
 struct ResourceRequirements {
   ResourceList requests, limits;
   static constexpr auto describe() {
-    return std::tuple{field("requests", &ResourceRequirements::requests), field("limits", &ResourceRequirements::limits)};
+    return std::tuple{field("requests", &ResourceRequirements::requests),
+                      field("limits", &ResourceRequirements::limits)};
   }
 };
 
@@ -20,7 +21,8 @@ struct ContainerPort {
   int32_t containerPort = 0, hostPort = 0;
   static constexpr auto describe() {
     return std::tuple{field("name", &ContainerPort::name), field("protocol", &ContainerPort::protocol),
-                      field("containerPort", &ContainerPort::containerPort), field("hostPort", &ContainerPort::hostPort)};
+                      field("containerPort", &ContainerPort::containerPort),
+                      field("hostPort", &ContainerPort::hostPort)};
   }
 };
 
@@ -88,8 +90,10 @@ struct ContainerStateTerminated {
   std::string reason, message;
   Time startedAt{}, finishedAt{};
   static constexpr auto describe() {
-    return std::tuple{field("exitCode", &ContainerStateTerminated::exitCode), field("signal", &ContainerStateTerminated::signal),
-                      field("reason", &ContainerStateTerminated::reason), field("message", &ContainerStateTerminated::message),
+    return std::tuple{field("exitCode", &ContainerStateTerminated::exitCode),
+                      field("signal", &ContainerStateTerminated::signal),
+                      field("reason", &ContainerStateTerminated::reason),
+                      field("message", &ContainerStateTerminated::message),
                       field("startedAt", &ContainerStateTerminated::startedAt),
                       field("finishedAt", &ContainerStateTerminated::finishedAt)};
   }
@@ -98,7 +102,8 @@ struct ContainerStateTerminated {
 struct ContainerStateWaiting {
   std::string reason, message;
   static constexpr auto describe() {
-    return std::tuple{field("reason", &ContainerStateWaiting::reason), field("message", &ContainerStateWaiting::message)};
+    return std::tuple{field("reason", &ContainerStateWaiting::reason),
+                      field("message", &ContainerStateWaiting::message)};
   }
 };
 
@@ -178,7 +183,9 @@ struct NodeSpec {
 
 struct NodeAddress {
   std::string type, address;
-  static constexpr auto describe() { return std::tuple{field("type", &NodeAddress::type), field("address", &NodeAddress::address)}; }
+  static constexpr auto describe() {
+    return std::tuple{field("type", &NodeAddress::type), field("address", &NodeAddress::address)};
+  }
 };
 
 struct NodeStatus {
@@ -215,7 +222,8 @@ struct Namespace {
   Spec spec;
   Status status;
   static constexpr auto describe() {
-    return std::tuple{field("metadata", &Namespace::metadata), field("spec", &Namespace::spec), field("status", &Namespace::status)};
+    return std::tuple{field("metadata", &Namespace::metadata), field("spec", &Namespace::spec),
+                      field("status", &Namespace::status)};
   }
 };
 
@@ -224,8 +232,8 @@ struct ServicePort {
   int32_t port = 0;
   static constexpr auto describe() {
     return std::tuple{field("name", &ServicePort::name), field("protocol", &ServicePort::protocol),
-                      field("targetPort", &ServicePort::targetPort).intOrString(), field("appProtocol", &ServicePort::appProtocol),
-                      field("port", &ServicePort::port)};
+                      field("targetPort", &ServicePort::targetPort).intOrString(),
+                      field("appProtocol", &ServicePort::appProtocol), field("port", &ServicePort::port)};
   }
 };
 
@@ -237,13 +245,16 @@ struct Service {
     bool publishNotReadyAddresses = false;
     std::vector<ServicePort> ports;
     static constexpr auto describe() {
-      return std::tuple{field("selector", &Spec::selector), field("clusterIP", &Spec::clusterIP), field("type", &Spec::type),
-                        field("publishNotReadyAddresses", &Spec::publishNotReadyAddresses), field("ports", &Spec::ports)};
+      return std::tuple{field("selector", &Spec::selector), field("clusterIP", &Spec::clusterIP),
+                        field("type", &Spec::type), field("publishNotReadyAddresses", &Spec::publishNotReadyAddresses),
+                        field("ports", &Spec::ports)};
     }
   };
   ObjectMeta metadata;
   Spec spec;
-  static constexpr auto describe() { return std::tuple{field("metadata", &Service::metadata), field("spec", &Service::spec)}; }
+  static constexpr auto describe() {
+    return std::tuple{field("metadata", &Service::metadata), field("spec", &Service::spec)};
+  }
 };
 
 struct Lease {
@@ -254,14 +265,17 @@ struct Lease {
     std::string acquireTime, renewTime;  ///< MicroTime text; compared for change only
     int32_t leaseTransitions = 0;
     static constexpr auto describe() {
-      return std::tuple{field("holderIdentity", &Spec::holderIdentity), field("leaseDurationSeconds", &Spec::leaseDurationSeconds),
+      return std::tuple{field("holderIdentity", &Spec::holderIdentity),
+                        field("leaseDurationSeconds", &Spec::leaseDurationSeconds),
                         field("acquireTime", &Spec::acquireTime), field("renewTime", &Spec::renewTime),
                         field("leaseTransitions", &Spec::leaseTransitions)};
     }
   };
   ObjectMeta metadata;
   Spec spec;
-  static constexpr auto describe() { return std::tuple{field("metadata", &Lease::metadata), field("spec", &Lease::spec)}; }
+  static constexpr auto describe() {
+    return std::tuple{field("metadata", &Lease::metadata), field("spec", &Lease::spec)};
+  }
 };
 
 struct PriorityClass {

@@ -69,7 +69,8 @@ struct EndpointSubset {
   std::vector<EndpointAddress> addresses, notReadyAddresses;
   std::vector<EndpointPort> ports;
   static constexpr auto describe() {
-    return std::tuple{field("addresses", &EndpointSubset::addresses), field("notReadyAddresses", &EndpointSubset::notReadyAddresses),
+    return std::tuple{field("addresses", &EndpointSubset::addresses),
+                      field("notReadyAddresses", &EndpointSubset::notReadyAddresses),
                       field("ports", &EndpointSubset::ports)};
   }
 };

@@ -1,25 +1,26 @@
 // gang.h: stoker.dev/v1alpha1 Gang, the persisted form of the canonical workload (decisions 7, 8, 11).
 //
-// A front-end controller (training, ...) writes the spec from its job; the scheduler alone writes the status: where every
-// pod goes and with which cards, or why it waits. The placement is the only record that holds capacity:
+// A front-end controller (training, ...) writes the spec from its job; the scheduler alone writes the status: where
+// every pod goes and with which cards, or why it waits. The placement is the only record that holds capacity:
 //
 //   an entry holds its node's capacity until it is gone from the record, or spec.finished is true, or the Gang is gone.
 //
-// When a pod has Succeeded while others of its gang go on and somebody waits, the scheduler releases its entry: node and
-// cards become empty. A failed pod that its job will make again finds its place still free. Pods are made by the front-end
-// from entries that have a node, already bound, with the cards in the annotation kCardsAnnotation.
+// When a pod has Succeeded while others of its gang go on and somebody waits, the scheduler releases its entry: node
+// and cards become empty. A failed pod that its job will make again finds its place still free. Pods are made by the
+// front-end from entries that have a node, already bound, with the cards in the annotation kCardsAnnotation.
 #pragma once
 
 #include "api/core.h"
 
 namespace stoker::api {
 
-inline constexpr const char* kGangLabel = "stoker.dev/gang";              ///< on pods: name of their Gang
-inline constexpr const char* kRoleLabel = "stoker.dev/role";              ///< on pods: role within it
-inline constexpr const char* kCardsAnnotation = "stoker.dev/cards";       ///< on pods: "nvidia.com/gpu=0,1;rdma/hca=2"
-inline constexpr const char* kVerdictAnnotation = "stoker.dev/verdict";   ///< on lone pods that wait: why
+inline constexpr const char* kGangLabel = "stoker.dev/gang";             ///< on pods: name of their Gang
+inline constexpr const char* kRoleLabel = "stoker.dev/role";             ///< on pods: role within it
+inline constexpr const char* kCardsAnnotation = "stoker.dev/cards";      ///< on pods: "nvidia.com/gpu=0,1;rdma/hca=2"
+inline constexpr const char* kVerdictAnnotation = "stoker.dev/verdict";  ///< on lone pods that wait: why
 inline constexpr const char* kSchedulerName = "stoker-scheduler";
-inline constexpr const char* kDefaultSchedulerName = "default-scheduler";  ///< lone pods with it are placed too when embedded
+inline constexpr const char* kDefaultSchedulerName =
+    "default-scheduler";  ///< lone pods with it are placed too when embedded
 
 struct GangRole {
   std::string name;
@@ -92,10 +93,11 @@ struct GangStatus {
   GangVerdict verdict;
   int64_t epoch = 0;  ///< how often it was placed anew
   static constexpr auto describe() {
-    return std::tuple{field("phase", &GangStatus::phase, "Pending, Placed or Finished."),
-                      field("placement", &GangStatus::placement, "Where each pod goes; this record alone holds capacity."),
-                      field("verdict", &GangStatus::verdict, "Why it waits, or that it does not."),
-                      field("epoch", &GangStatus::epoch, "Raised by one with every new placement.")};
+    return std::tuple{
+        field("phase", &GangStatus::phase, "Pending, Placed or Finished."),
+        field("placement", &GangStatus::placement, "Where each pod goes; this record alone holds capacity."),
+        field("verdict", &GangStatus::verdict, "Why it waits, or that it does not."),
+        field("epoch", &GangStatus::epoch, "Raised by one with every new placement.")};
   }
 };
 

@@ -12,8 +12,10 @@ struct OwnerReference {
   bool controller = false, blockOwnerDeletion = false;
   bool operator==(const OwnerReference&) const = default;
   static constexpr auto describe() {
-    return std::tuple{field("apiVersion", &OwnerReference::apiVersion), field("kind", &OwnerReference::kind),
-                      field("name", &OwnerReference::name), field("uid", &OwnerReference::uid),
+    return std::tuple{field("apiVersion", &OwnerReference::apiVersion),
+                      field("kind", &OwnerReference::kind),
+                      field("name", &OwnerReference::name),
+                      field("uid", &OwnerReference::uid),
                       field("controller", &OwnerReference::controller),
                       field("blockOwnerDeletion", &OwnerReference::blockOwnerDeletion)};
   }
@@ -67,13 +69,14 @@ struct Condition {
   Time lastUpdateTime{}, lastTransitionTime{};
   int64_t observedGeneration = 0;
   static constexpr auto describe() {
-    return std::tuple{field("type", &Condition::type, "Type of the condition.").required(),
-                      field("status", &Condition::status, "True, False or Unknown.").required(),
-                      field("reason", &Condition::reason, "One word, machine readable, why."),
-                      field("message", &Condition::message, "The same for people."),
-                      field("lastUpdateTime", &Condition::lastUpdateTime, "When it was last written."),
-                      field("lastTransitionTime", &Condition::lastTransitionTime, "When its status last changed."),
-                      field("observedGeneration", &Condition::observedGeneration, "The generation it was derived from.")};
+    return std::tuple{
+        field("type", &Condition::type, "Type of the condition.").required(),
+        field("status", &Condition::status, "True, False or Unknown.").required(),
+        field("reason", &Condition::reason, "One word, machine readable, why."),
+        field("message", &Condition::message, "The same for people."),
+        field("lastUpdateTime", &Condition::lastUpdateTime, "When it was last written."),
+        field("lastTransitionTime", &Condition::lastTransitionTime, "When its status last changed."),
+        field("observedGeneration", &Condition::observedGeneration, "The generation it was derived from.")};
   }
 };
 

@@ -13,7 +13,8 @@ struct ReplicaSpec {
     return std::tuple{
         field("replicas", &ReplicaSpec::replicas, "How many pods of this type; default 1.").minimum(0),
         field("template", &ReplicaSpec::template_, "The pod template.").builtin("k8s.io.api.core.v1.PodTemplateSpec"),
-        field("restartPolicy", &ReplicaSpec::restartPolicy, "What to do when a pod ends.").oneOf("Always|OnFailure|Never|ExitCode")};
+        field("restartPolicy", &ReplicaSpec::restartPolicy, "What to do when a pod ends.")
+            .oneOf("Always|OnFailure|Never|ExitCode")};
   }
 };
 
@@ -22,11 +23,12 @@ struct SchedulingPolicy {
   std::string queue, priorityClass;
   ResourceList minResources;
   static constexpr auto describe() {
-    return std::tuple{field("minAvailable", &SchedulingPolicy::minAvailable, "Pods that must be placed together; default all."),
-                      field("queue", &SchedulingPolicy::queue, "Queue of the gang."),
-                      field("minResources", &SchedulingPolicy::minResources, "Least resources of the gang.").intOrString(),
-                      field("priorityClass", &SchedulingPolicy::priorityClass, "PriorityClass of the gang."),
-                      field("scheduleTimeoutSeconds", &SchedulingPolicy::scheduleTimeoutSeconds, "How long placing may take.")};
+    return std::tuple{
+        field("minAvailable", &SchedulingPolicy::minAvailable, "Pods that must be placed together; default all."),
+        field("queue", &SchedulingPolicy::queue, "Queue of the gang."),
+        field("minResources", &SchedulingPolicy::minResources, "Least resources of the gang.").intOrString(),
+        field("priorityClass", &SchedulingPolicy::priorityClass, "PriorityClass of the gang."),
+        field("scheduleTimeoutSeconds", &SchedulingPolicy::scheduleTimeoutSeconds, "How long placing may take.")};
   }
 };
 
@@ -38,8 +40,10 @@ struct RunPolicy {
   bool suspend = false;
   static constexpr auto describe() {
     return std::tuple{
-        field("cleanPodPolicy", &RunPolicy::cleanPodPolicy, "Pods to delete when the job ends; default None.").oneOf("None|Running|All"),
-        field("ttlSecondsAfterFinished", &RunPolicy::ttlSecondsAfterFinished, "Seconds after which a finished job is deleted."),
+        field("cleanPodPolicy", &RunPolicy::cleanPodPolicy, "Pods to delete when the job ends; default None.")
+            .oneOf("None|Running|All"),
+        field("ttlSecondsAfterFinished", &RunPolicy::ttlSecondsAfterFinished,
+              "Seconds after which a finished job is deleted."),
         field("activeDeadlineSeconds", &RunPolicy::activeDeadlineSeconds, "Seconds the job may be active."),
         field("backoffLimit", &RunPolicy::backoffLimit, "Restarts before the job counts as failed."),
         field("schedulingPolicy", &RunPolicy::schedulingPolicy, "Gang wishes."),
@@ -64,11 +68,12 @@ struct JobStatus {
   std::map<std::string, ReplicaStatus> replicaStatuses;
   Time startTime{}, completionTime{}, lastReconcileTime{};
   static constexpr auto describe() {
-    return std::tuple{field("conditions", &JobStatus::conditions, "Created, Running, Restarting, Suspended, Succeeded, Failed."),
-                      field("replicaStatuses", &JobStatus::replicaStatuses, "Counts per replica type."),
-                      field("startTime", &JobStatus::startTime, "When it was first acted on."),
-                      field("completionTime", &JobStatus::completionTime, "When it ended."),
-                      field("lastReconcileTime", &JobStatus::lastReconcileTime, "When its status was last written.")};
+    return std::tuple{
+        field("conditions", &JobStatus::conditions, "Created, Running, Restarting, Suspended, Succeeded, Failed."),
+        field("replicaStatuses", &JobStatus::replicaStatuses, "Counts per replica type."),
+        field("startTime", &JobStatus::startTime, "When it was first acted on."),
+        field("completionTime", &JobStatus::completionTime, "When it ended."),
+        field("lastReconcileTime", &JobStatus::lastReconcileTime, "When its status was last written.")};
   }
 };
 
@@ -77,23 +82,26 @@ struct ElasticPolicy {
   std::string rdzvBackend, rdzvHost, rdzvId;
   struct RdzvConf {
     std::string key, value;
-    static constexpr auto describe() { return std::tuple{field("key", &RdzvConf::key), field("value", &RdzvConf::value)}; }
+    static constexpr auto describe() {
+      return std::tuple{field("key", &RdzvConf::key), field("value", &RdzvConf::value)};
+    }
   };
   std::vector<RdzvConf> rdzvConf;
   std::optional<bool> standalone;
   Raw metrics;
   static constexpr auto describe() {
-    return std::tuple{field("minReplicas", &ElasticPolicy::minReplicas, "Fewest workers."),
-                      field("maxReplicas", &ElasticPolicy::maxReplicas, "Most workers."),
-                      field("rdzvBackend", &ElasticPolicy::rdzvBackend, "Rendezvous backend.").oneOf("c10d|etcd|etcd-v2"),
-                      field("rdzvPort", &ElasticPolicy::rdzvPort, "Rendezvous port."),
-                      field("rdzvHost", &ElasticPolicy::rdzvHost, "Rendezvous host; default worker 0."),
-                      field("rdzvId", &ElasticPolicy::rdzvId, "Rendezvous id."),
-                      field("rdzvConf", &ElasticPolicy::rdzvConf, "Further rendezvous settings."),
-                      field("standalone", &ElasticPolicy::standalone, "Single-node rendezvous."),
-                      field("nProcPerNode", &ElasticPolicy::nProcPerNode, "Deprecated: use nprocPerNode."),
-                      field("maxRestarts", &ElasticPolicy::maxRestarts, "Restarts of the worker group."),
-                      field("metrics", &ElasticPolicy::metrics, "Metrics to scale on (autoscaling/v2).")};
+    return std::tuple{
+        field("minReplicas", &ElasticPolicy::minReplicas, "Fewest workers."),
+        field("maxReplicas", &ElasticPolicy::maxReplicas, "Most workers."),
+        field("rdzvBackend", &ElasticPolicy::rdzvBackend, "Rendezvous backend.").oneOf("c10d|etcd|etcd-v2"),
+        field("rdzvPort", &ElasticPolicy::rdzvPort, "Rendezvous port."),
+        field("rdzvHost", &ElasticPolicy::rdzvHost, "Rendezvous host; default worker 0."),
+        field("rdzvId", &ElasticPolicy::rdzvId, "Rendezvous id."),
+        field("rdzvConf", &ElasticPolicy::rdzvConf, "Further rendezvous settings."),
+        field("standalone", &ElasticPolicy::standalone, "Single-node rendezvous."),
+        field("nProcPerNode", &ElasticPolicy::nProcPerNode, "Deprecated: use nprocPerNode."),
+        field("maxRestarts", &ElasticPolicy::maxRestarts, "Restarts of the worker group."),
+        field("metrics", &ElasticPolicy::metrics, "Metrics to scale on (autoscaling/v2).")};
   }
 };
 
@@ -103,10 +111,11 @@ struct PyTorchJobSpec {
   std::optional<ElasticPolicy> elasticPolicy;
   std::string nprocPerNode;
   static constexpr auto describe() {
-    return std::tuple{field("runPolicy", &PyTorchJobSpec::runPolicy, "Lifetime, retries, cleaning up."),
-                      field("pytorchReplicaSpecs", &PyTorchJobSpec::pytorchReplicaSpecs, "Master and Worker.").required(),
-                      field("elasticPolicy", &PyTorchJobSpec::elasticPolicy, "Makes the job elastic."),
-                      field("nprocPerNode", &PyTorchJobSpec::nprocPerNode, "Processes per pod: auto, cpu, gpu or a number.")};
+    return std::tuple{
+        field("runPolicy", &PyTorchJobSpec::runPolicy, "Lifetime, retries, cleaning up."),
+        field("pytorchReplicaSpecs", &PyTorchJobSpec::pytorchReplicaSpecs, "Master and Worker.").required(),
+        field("elasticPolicy", &PyTorchJobSpec::elasticPolicy, "Makes the job elastic."),
+        field("nprocPerNode", &PyTorchJobSpec::nprocPerNode, "Processes per pod: auto, cpu, gpu or a number.")};
   }
 };
 

@@ -1,4 +1,5 @@
-// bootstrap.h: what every installation has from its first start: namespaces, roles, ServiceAccounts, priority classes, CRDs.
+// bootstrap.h: what every installation has from its first start: namespaces, roles, ServiceAccounts, priority classes,
+// CRDs.
 #pragma once
 
 #include <string>
@@ -14,8 +15,8 @@ inline constexpr const char* kControllersAccount = "stoker-controllers";
 inline constexpr const char* kSchedulerAccount = "stoker-scheduler";
 inline constexpr const char* kAgentAccount = "stoker-agent";
 
-/// Creates what is missing and patches what differs from this version's; a second call writes nothing. Blocks until durable.
-/// `crds` are CustomResourceDefinition objects as JSON text.
+/// Creates what is missing and patches what differs from this version's; a second call writes nothing. Blocks until
+/// durable. `crds` are CustomResourceDefinition objects as JSON text.
 Result<void> bootstrap(Registry& registry, const std::vector<std::string>& crds);
 
 }  // namespace stoker::apiserver

@@ -34,7 +34,8 @@ User serviceAccountUser(const std::string& ns, const std::string& name) {
           .groups = {"system:serviceaccounts", "system:serviceaccounts:" + ns, "system:authenticated"}};
 }
 
-void LocalCluster::get(const client::Gvr& resource, const std::string& ns, const std::string& name, client::Done<client::Object> done) {
+void LocalCluster::get(const client::Gvr& resource, const std::string& ns, const std::string& name,
+                       client::Done<client::Object> done) {
   auto kind = registry_.kinds()->find(resource.group, resource.version, resource.resource);
   if (!kind) return done(unknownResource(resource));
   auto version = registry_.get(caller_, {kind, ns, name, ""});
@@ -42,21 +43,26 @@ void LocalCluster::get(const client::Gvr& resource, const std::string& ns, const
   done(toObject(*version, registry_.bytesFor(*kind, *version)));
 }
 
-void LocalCluster::list(const client::Gvr& resource, const client::ListOptions& options, client::Done<client::ObjectList> done) {
+void LocalCluster::list(const client::Gvr& resource, const client::ListOptions& options,
+                        client::Done<client::ObjectList> done) {
   auto kind = registry_.kinds()->find(resource.group, resource.version, resource.resource);
   if (!kind) return done(unknownResource(resource));
   auto answer = registry_.list(caller_, {kind, options.namespace_, "", ""},
-                               {.labelSelector = options.labelSelector, .fieldSelector = options.fieldSelector,
-                                .resourceVersion = options.resourceVersion, .limit = options.limit,
+                               {.labelSelector = options.labelSelector,
+                                .fieldSelector = options.fieldSelector,
+                                .resourceVersion = options.resourceVersion,
+                                .limit = options.limit,
                                 .continueToken = options.continueToken});
   if (!answer.ok()) return done(answer.error());
   client::ObjectList list{.resourceVersion = answer->revision, .continueToken = answer->continueToken};
   list.items.reserve(answer->items.size());
-  for (const store::VersionPtr& version : answer->items) list.items.push_back(toObject(version, registry_.bytesFor(*kind, version)));
+  for (const store::VersionPtr& version : answer->items)
+    list.items.push_back(toObject(version, registry_.bytesFor(*kind, version)));
   done(std::move(list));
 }
 
-std::unique_ptr<client::Subscription> LocalCluster::watch(const client::Gvr& resource, const client::WatchOptions& options,
+std::unique_ptr<client::Subscription> LocalCluster::watch(const client::Gvr& resource,
+                                                          const client::WatchOptions& options,
                                                           std::function<void(const client::WatchEvent&)> onEvent) {
   using Type = client::WatchEvent::Type;
   auto kind = registry_.kinds()->find(resource.group, resource.version, resource.resource);
@@ -65,7 +71,8 @@ std::unique_ptr<client::Subscription> LocalCluster::watch(const client::Gvr& res
     return nullptr;
   }
   auto id = registry_.watch(caller_, {kind, options.namespace_, "", ""},
-                            {.labelSelector = options.labelSelector, .fieldSelector = options.fieldSelector,
+                            {.labelSelector = options.labelSelector,
+                             .fieldSelector = options.fieldSelector,
                              .resourceVersion = std::to_string(options.resourceVersion)},
                             [&registry = registry_, kind, onEvent](const Seen& seen) {
                               if (!seen.object) return;
@@ -104,11 +111,14 @@ void LocalCluster::write(std::vector<client::Write> writes, client::Mode mode,
                          .uid = write.uid,
                          .gracePeriodSeconds = write.gracePeriodSeconds,
                          .propagation = write.propagation};
-    if (!request.target.kind) refused[i] = unknownResource(write.resource);
+    if (!request.target.kind)
+      refused[i] = unknownResource(write.resource);
     else if (!write.body.empty()) {
       auto body = json::parse(*request.arena, write.body);
-      if (body.ok()) request.body = *body;
-      else refused[i] = body.error();
+      if (body.ok())
+        request.body = *body;
+      else
+        refused[i] = body.error();
     }
     if (refused[i]) {
       if (mode == client::Mode::Sequence) break;
@@ -119,15 +129,16 @@ void LocalCluster::write(std::vector<client::Write> writes, client::Mode mode,
       auto answer = registry_.call(caller_, request);
       if (!answer.ok()) return done({answer.error()});
       std::vector<Result<client::Object>> one;
-      one.push_back(client::Object{write.namespace_, write.name, 0, std::make_shared<const std::string>(json::print(*answer))});
+      one.push_back(
+          client::Object{write.namespace_, write.name, 0, std::make_shared<const std::string>(json::print(*answer))});
       return done(std::move(one));
     }
     position.push_back(i);
     requests.push_back(std::move(request));
   }
   registry_.write(caller_, std::move(requests), mode,
-                  [total = writes.size(), position = std::move(position), refused = std::move(refused), names = std::move(names),
-                   done = std::move(done)](std::vector<Result<Written>> written) {
+                  [total = writes.size(), position = std::move(position), refused = std::move(refused),
+                   names = std::move(names), done = std::move(done)](std::vector<Result<Written>> written) {
                     std::vector<Result<client::Object>> out;
                     out.reserve(total);
                     for (size_t i = 0; i < total; ++i)
@@ -136,7 +147,8 @@ void LocalCluster::write(std::vector<client::Write> writes, client::Mode mode,
                       if (written[i].ok())
                         out[position[i]] = client::Object{names[position[i]].first, names[position[i]].second,
                                                           written[i]->resourceVersion, written[i]->bytes};
-                      else out[position[i]] = written[i].error();
+                      else
+                        out[position[i]] = written[i].error();
                     }
                     done(std::move(out));
                   });

@@ -1,4 +1,5 @@
-// local_cluster.h: the Cluster of components in this process: a call into the registry under a ServiceAccount's identity.
+// local_cluster.h: the Cluster of components in this process: a call into the registry under a ServiceAccount's
+// identity.
 #pragma once
 
 #include "apiserver/registry/registry.h"
@@ -9,8 +10,10 @@ namespace stoker::apiserver {
 class LocalCluster final : public client::Cluster {
  public:
   LocalCluster(Registry& registry, User user) : registry_(registry), caller_{.user = std::move(user)} {}
-  void get(const client::Gvr& resource, const std::string& ns, const std::string& name, client::Done<client::Object> done) override;
-  void list(const client::Gvr& resource, const client::ListOptions& options, client::Done<client::ObjectList> done) override;
+  void get(const client::Gvr& resource, const std::string& ns, const std::string& name,
+           client::Done<client::Object> done) override;
+  void list(const client::Gvr& resource, const client::ListOptions& options,
+            client::Done<client::ObjectList> done) override;
   std::unique_ptr<client::Subscription> watch(const client::Gvr& resource, const client::WatchOptions& options,
                                               std::function<void(const client::WatchEvent&)> onEvent) override;
   void write(std::vector<client::Write> writes, client::Mode mode,

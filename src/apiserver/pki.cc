@@ -12,7 +12,8 @@ namespace {
 constexpr Duration kRenewBefore = std::chrono::hours(24 * 30);
 
 Result<std::optional<net::KeyPair>> load(const std::string& base) {
-  if (::access((base + ".crt").c_str(), F_OK) != 0 || ::access((base + ".key").c_str(), F_OK) != 0) return std::optional<net::KeyPair>();
+  if (::access((base + ".crt").c_str(), F_OK) != 0 || ::access((base + ".key").c_str(), F_OK) != 0)
+    return std::optional<net::KeyPair>();
   net::KeyPair pair;
   STOKER_TRY(pair.certificatePem, readFile(base + ".crt"));
   STOKER_TRY(pair.keyPem, readFile(base + ".key"));
@@ -55,8 +56,8 @@ Result<Pki> ensurePki(const std::string& dataDir, const std::vector<std::string>
   STOKER_TRY(std::optional<net::KeyPair> server, load(dir + "/apiserver"));
   if (fresh || !server || endsSoon(*server, now) || !known.ok() || *known != names) {
     net::CertificateRequest request{.commonName = "stoker-apiserver",
-                                    .dnsNames = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-                                                 "kubernetes.default.svc.cluster.local"},
+                                    .dnsNames = {"localhost", "kubernetes", "kubernetes.default",
+                                                 "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
                                     .ipAddresses = addresses,
                                     .server = true};
     if (std::string_view(host) != "localhost") request.dnsNames.push_back(host);
@@ -105,7 +106,8 @@ Result<void> writeKubeconfig(const std::string& dataDir, const std::string& addr
       "    user: admin\n"
       "    namespace: default\n"
       "current-context: stoker\n",
-      address, base64Encode(pki.ca.certificatePem), base64Encode(pki.admin.certificatePem), base64Encode(pki.admin.keyPem));
+      address, base64Encode(pki.ca.certificatePem), base64Encode(pki.admin.certificatePem),
+      base64Encode(pki.admin.keyPem));
   auto old = readFile(dataDir + "/admin.kubeconfig");
   if (old.ok() && *old == text) return {};
   return writeFileAtomic(dataDir + "/admin.kubeconfig", text, 0600);

@@ -24,7 +24,8 @@ json::Value answered(json::Arena& arena, json::Value body, const char* group, co
   if (!body.isObject()) body = json::object(arena, std::span<const json::Member>());
   body = json::with(arena, body, "apiVersion", json::string(arena, std::string(group) + "/v1"));
   body = json::with(arena, body, "kind", json::string(arena, kind));
-  if (!body["metadata"].isObject()) body = json::with(arena, body, "metadata", json::object(arena, std::span<const json::Member>()));
+  if (!body["metadata"].isObject())
+    body = json::with(arena, body, "metadata", json::object(arena, std::span<const json::Member>()));
   return json::with(arena, body, "status", status);
 }
 
@@ -49,14 +50,16 @@ Error invalidReview(const char* kind, std::string field, std::string type, std::
 }
 
 /// Whether `user` may do what spec asks about. `onlyNamespace`: LocalSubjectAccessReview's.
-Result<json::Value> decide(json::Arena& arena, const Authorizer& authorizer, const User& user, json::Value spec, const char* kind,
-                           const std::string* onlyNamespace) {
+Result<json::Value> decide(json::Arena& arena, const Authorizer& authorizer, const User& user, json::Value spec,
+                           const char* kind, const std::string* onlyNamespace) {
   json::Value resource = spec["resourceAttributes"], path = spec["nonResourceAttributes"];
   if (resource.isObject() == path.isObject())
-    return invalidReview(kind, "spec.resourceAttributes", "FieldValueInvalid",
-                         fmt::format("Invalid value: {}: {}", json::print(resource),
-                                     resource.isObject() ? "cannot be specified in combination with nonResourceAttributes"
-                                                         : "exactly one of nonResourceAttributes or resourceAttributes must be specified"));
+    return invalidReview(
+        kind, "spec.resourceAttributes", "FieldValueInvalid",
+        fmt::format("Invalid value: {}: {}", json::print(resource),
+                    resource.isObject()
+                        ? "cannot be specified in combination with nonResourceAttributes"
+                        : "exactly one of nonResourceAttributes or resourceAttributes must be specified"));
   Attributes attributes;
   if (path.isObject()) {
     if (onlyNamespace)
@@ -66,10 +69,15 @@ Result<json::Value> decide(json::Arena& arena, const Authorizer& authorizer, con
     attributes.path = path["path"].asString();
   } else {
     if (onlyNamespace && resource["namespace"].asString() != *onlyNamespace)
-      return invalidReview(kind, "spec.resourceAttributes.namespace", "FieldValueInvalid",
-                           fmt::format("Invalid value: {}: must match metadata.namespace", quote(resource["namespace"].asString())));
-    attributes = {.verb = resource["verb"].asString(), .group = resource["group"].asString(), .resource = resource["resource"].asString(),
-                  .subresource = resource["subresource"].asString(), .namespace_ = resource["namespace"].asString(), .name = resource["name"].asString(),
+      return invalidReview(
+          kind, "spec.resourceAttributes.namespace", "FieldValueInvalid",
+          fmt::format("Invalid value: {}: must match metadata.namespace", quote(resource["namespace"].asString())));
+    attributes = {.verb = resource["verb"].asString(),
+                  .group = resource["group"].asString(),
+                  .resource = resource["resource"].asString(),
+                  .subresource = resource["subresource"].asString(),
+                  .namespace_ = resource["namespace"].asString(),
+                  .name = resource["name"].asString(),
                   .path = {}};
   }
   json::Object status(arena);
@@ -84,15 +92,18 @@ Result<User> userOf(json::Value spec, const char* kind) {
   for (const json::Member& m : spec["extra"].members())
     for (json::Value value : m.value.items()) user.extra[std::string(m.key)].push_back(value.str());
   if (user.name.empty() && user.groups.empty())
-    return invalidReview(kind, "spec.user", "FieldValueInvalid", "Invalid value: \"\": at least one of user or group must be specified");
+    return invalidReview(kind, "spec.user", "FieldValueInvalid",
+                         "Invalid value: \"\": at least one of user or group must be specified");
   return user;
 }
 
 json::Value rulesStatus(json::Arena& arena, const User& user, std::string_view ns, const RbacAuthorizer* rbac) {
   std::vector<PolicyRule> rules;
   bool master = std::find(user.groups.begin(), user.groups.end(), "system:masters") != user.groups.end();
-  if (master) rules = {{.verbs = {"*"}, .apiGroups = {"*"}, .resources = {"*"}}, {.verbs = {"*"}, .nonResourceUrls = {"*"}}};
-  else if (rbac) rules = rbac->snapshot()->rulesFor(user, ns);
+  if (master)
+    rules = {{.verbs = {"*"}, .apiGroups = {"*"}, .resources = {"*"}}, {.verbs = {"*"}, .nonResourceUrls = {"*"}}};
+  else if (rbac)
+    rules = rbac->snapshot()->rulesFor(user, ns);
   std::vector<json::Value> resources, paths;
   for (const PolicyRule& rule : rules) {
     json::Object out(arena);
@@ -112,12 +123,13 @@ json::Value rulesStatus(json::Arena& arena, const User& user, std::string_view n
 
 }  // namespace
 
-std::vector<Review> makeReviews(const Authorizer& authorizer, const RequestAuthenticator& authenticator, const RbacAuthorizer* rbac,
-                                const std::string& audience) {
+std::vector<Review> makeReviews(const Authorizer& authorizer, const RequestAuthenticator& authenticator,
+                                const RbacAuthorizer* rbac, const std::string& audience) {
   std::vector<Review> out;
   auto add = [&](const char* group, const char* resource, const char* kind, bool namespaced, auto status) {
     out.push_back({group, "v1", resource, kind, namespaced,
-                   [group, kind, status](json::Arena& arena, const User& user, const std::string& ns, json::Value body) -> Result<json::Value> {
+                   [group, kind, status](json::Arena& arena, const User& user, const std::string& ns,
+                                         json::Value body) -> Result<json::Value> {
                      STOKER_TRY(json::Value answer, status(arena, user, ns, body["spec"]));
                      return answered(arena, body, group, kind, answer);
                    }});
@@ -148,17 +160,24 @@ std::vector<Review> makeReviews(const Authorizer& authorizer, const RequestAuthe
       });
   add(kAuthentication, "tokenreviews", "TokenReview", false,
       [&authenticator, audience](json::Arena& arena, const User&, const std::string&, json::Value spec) -> Answer {
-        if (spec["token"].asString().empty()) return Error(Reason::BadRequest, "token is required for TokenReview in authentication");
+        if (spec["token"].asString().empty())
+          return Error(Reason::BadRequest, "token is required for TokenReview in authentication");
         json::Object status(arena);
         auto user = authenticator.authenticateToken(spec["token"].asString());
-        if (!user.ok()) return status.set("user", json::object(arena, std::span<const json::Member>())).set("error", user.error().message).build();
+        if (!user.ok())
+          return status.set("user", json::object(arena, std::span<const json::Member>()))
+              .set("error", user.error().message)
+              .build();
         status.set("authenticated", true).set("user", userInfo(arena, *user));
         // A token for this API is good for this API's audience only.
         if (json::Value asked = spec["audiences"]; !asked.empty()) {
           auto items = asked.items();
           auto ours = std::find_if(items.begin(), items.end(), [&](json::Value a) { return a.asString() == audience; });
           if (ours == items.end())
-            return json::Object(arena).set("user", json::object(arena, std::span<const json::Member>())).set("error", "the token is not for one of the audiences asked about").build();
+            return json::Object(arena)
+                .set("user", json::object(arena, std::span<const json::Member>()))
+                .set("error", "the token is not for one of the audiences asked about")
+                .build();
           status.set("audiences", json::array(arena, {*ours}));
         } else {
           status.set("audiences", strings(arena, {audience}));

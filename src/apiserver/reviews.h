@@ -1,4 +1,5 @@
-// reviews.h: resources that are questions, not objects: created, answered, never stored (SelfSubjectAccessReview and such).
+// reviews.h: resources that are questions, not objects: created, answered, never stored (SelfSubjectAccessReview and
+// such).
 #pragma once
 
 #include <functional>
@@ -21,9 +22,10 @@ struct Review {
 };
 
 /// authorization.k8s.io/v1 Self-, Local- and SubjectAccessReview, SelfSubjectRulesReview; authentication.k8s.io/v1
-/// SelfSubjectReview and TokenReview. The arguments must outlive the reviews. Without `rbac` a rules review says that it is
-/// incomplete. `audience` is that of this API's tokens (TokenKeys).
-std::vector<Review> makeReviews(const Authorizer& authorizer, const RequestAuthenticator& authenticator, const RbacAuthorizer* rbac,
+/// SelfSubjectReview and TokenReview. The arguments must outlive the reviews. Without `rbac` a rules review says that
+/// it is incomplete. `audience` is that of this API's tokens (TokenKeys).
+std::vector<Review> makeReviews(const Authorizer& authorizer, const RequestAuthenticator& authenticator,
+                                const RbacAuthorizer* rbac,
                                 const std::string& audience = "https://kubernetes.default.svc");
 
 }  // namespace stoker::apiserver

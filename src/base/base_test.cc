@@ -11,7 +11,8 @@ namespace {
 TEST(Time, roundTripsAndRejects) {
   EXPECT_EQ(formatTime(*parseTime("2026-11-25T10:00:01Z")), "2026-11-25T10:00:01Z");
   EXPECT_EQ(formatMicroTime(*parseTime("2026-11-25T10:00:01.25+02:00")), "2026-11-25T08:00:01.250000Z");
-  for (const char* bad : {"", "2026-11-25", "2026-13-25T10:00:01Z", "2026-11-25T10:00:01", "2026-11-25T10:00:01.Z", "2026-11-25T10:00:01Zx"})
+  for (const char* bad : {"", "2026-11-25", "2026-13-25T10:00:01Z", "2026-11-25T10:00:01", "2026-11-25T10:00:01.Z",
+                          "2026-11-25T10:00:01Zx"})
     EXPECT_FALSE(parseTime(bad)) << bad;
 }
 

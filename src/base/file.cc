@@ -11,7 +11,9 @@
 namespace stoker {
 
 Error systemError(std::string_view action, const std::string& path, int error) {
-  Reason reason = error == ENOENT ? Reason::NotFound : error == EACCES || error == EPERM ? Reason::Forbidden : Reason::InternalError;
+  Reason reason = error == ENOENT                     ? Reason::NotFound
+                  : error == EACCES || error == EPERM ? Reason::Forbidden
+                                                      : Reason::InternalError;
   return Error(reason, fmt::format("cannot {} {}: {}", action, path, std::strerror(error)));
 }
 

@@ -1,6 +1,7 @@
 // ids.h
 //
-// Randomness comes in as an argument too: uids, generateName suffixes and jitter are drawn from an Ids owned by a shell.
+// Randomness comes in as an argument too: uids, generateName suffixes and jitter are drawn from an Ids owned by a
+// shell.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 // log.h
 //
-// The platform's own log: one line per message on stderr, "2026-11-25T10:00:00.000Z INFO  node: text". Safe from any thread.
+// The platform's own log: one line per message on stderr, "2026-11-25T10:00:00.000Z INFO  node: text". Safe from any
+// thread.
 #pragma once
 
 #include <fmt/format.h>

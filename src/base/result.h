@@ -1,7 +1,8 @@
 // result.h
 //
-// A value or an Error. Whatever input, the network, the disk or another writer can cause travels as a Result; exceptions
-// never cross a folder. Reasons are Kubernetes' own (metav1.StatusReason), so an Error becomes a Status without loss.
+// A value or an Error. Whatever input, the network, the disk or another writer can cause travels as a Result;
+// exceptions never cross a folder. Reasons are Kubernetes' own (metav1.StatusReason), so an Error becomes a Status
+// without loss.
 #pragma once
 
 #include <optional>
@@ -70,8 +71,8 @@ struct Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}            // NOLINT(google-explicit-constructor)
-  Result(Error error) : value_(std::move(error)) {}        // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}      // NOLINT(google-explicit-constructor)
+  Result(Error error) : value_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
   bool ok() const { return value_.index() == 0; }
   explicit operator bool() const { return ok(); }
   T& operator*() & { return std::get<0>(value_); }
@@ -90,7 +91,7 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() = default;
-  Result(Error error) : error_(std::move(error)) {}        // NOLINT(google-explicit-constructor)
+  Result(Error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
   bool ok() const { return !error_.has_value(); }
   explicit operator bool() const { return ok(); }
   const Error& error() const { return *error_; }
@@ -105,13 +106,12 @@ class [[nodiscard]] Result<void> {
 #define STOKER_CONCAT_(a, b) a##b
 #define STOKER_CONCAT(a, b) STOKER_CONCAT_(a, b)
 /// `STOKER_TRY(auto x, f());` : x is the value, or the enclosing function returns the error.
-#define STOKER_TRY(decl, expr)                                   \
-  auto STOKER_CONCAT(try_, __LINE__) = (expr);                   \
-  if (!STOKER_CONCAT(try_, __LINE__).ok())                       \
-    return std::move(STOKER_CONCAT(try_, __LINE__).error());     \
+#define STOKER_TRY(decl, expr)                                                                      \
+  auto STOKER_CONCAT(try_, __LINE__) = (expr);                                                      \
+  if (!STOKER_CONCAT(try_, __LINE__).ok()) return std::move(STOKER_CONCAT(try_, __LINE__).error()); \
   decl = *std::move(STOKER_CONCAT(try_, __LINE__))
 /// `STOKER_CHECK(f());` : the enclosing function returns f's error, if any.
-#define STOKER_CHECK(expr)                                                  \
-  do {                                                                      \
+#define STOKER_CHECK(expr)                                                    \
+  do {                                                                        \
     if (auto check_ = (expr); !check_.ok()) return std::move(check_.error()); \
   } while (0)

@@ -1,9 +1,9 @@
 // strings.h: small text helpers without a better home.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
-#include <optional>
 #include <vector>
 
 namespace stoker {

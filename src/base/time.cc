@@ -75,9 +75,9 @@ namespace {
 std::optional<Instant> parseInstant(std::string_view t) {
   using namespace std::chrono;
   int y, mo, d, h, mi, s;
-  if (!digits(t, 0, 4, y) || t.size() < 20 || t[4] != '-' || !digits(t, 5, 2, mo) || t[7] != '-' || !digits(t, 8, 2, d) ||
-      (t[10] != 'T' && t[10] != 't') || !digits(t, 11, 2, h) || t[13] != ':' || !digits(t, 14, 2, mi) || t[16] != ':' ||
-      !digits(t, 17, 2, s))
+  if (!digits(t, 0, 4, y) || t.size() < 20 || t[4] != '-' || !digits(t, 5, 2, mo) || t[7] != '-' ||
+      !digits(t, 8, 2, d) || (t[10] != 'T' && t[10] != 't') || !digits(t, 11, 2, h) || t[13] != ':' ||
+      !digits(t, 14, 2, mi) || t[16] != ':' || !digits(t, 17, 2, s))
     return std::nullopt;
   year_month_day ymd{year{y}, month{static_cast<unsigned>(mo)}, day{static_cast<unsigned>(d)}};
   if (!ymd.ok() || h > 23 || mi > 59 || s > 60) return std::nullopt;
@@ -182,13 +182,20 @@ std::optional<Duration> parseGoDuration(std::string_view text) {
     while (unit < text.size() && !(text[unit] >= '0' && text[unit] <= '9') && text[unit] != '.') ++unit;
     std::string_view name = text.substr(0, unit);
     double scale;
-    if (name == "ns") scale = 1;
-    else if (name == "us" || name == "µs") scale = 1e3;
-    else if (name == "ms") scale = 1e6;
-    else if (name == "s") scale = 1e9;
-    else if (name == "m") scale = 60e9;
-    else if (name == "h") scale = 3600e9;
-    else return std::nullopt;
+    if (name == "ns")
+      scale = 1;
+    else if (name == "us" || name == "µs")
+      scale = 1e3;
+    else if (name == "ms")
+      scale = 1e6;
+    else if (name == "s")
+      scale = 1e9;
+    else if (name == "m")
+      scale = 60e9;
+    else if (name == "h")
+      scale = 3600e9;
+    else
+      return std::nullopt;
     total += value * scale;
     text.remove_prefix(unit);
   }

@@ -20,8 +20,8 @@ std::string formatTime(Time time);
 std::string formatMicroTime(Time time);
 /// RFC 3339 with nine digits, as CRI log lines carry it.
 std::string formatNanoTime(Time time);
-/// Any RFC 3339 time, with or without fraction, any offset; nullopt when it is not one. Before 1678 and after 2261, which Time
-/// cannot hold, the nearest it can.
+/// Any RFC 3339 time, with or without fraction, any offset; nullopt when it is not one. Before 1678 and after 2261,
+/// which Time cannot hold, the nearest it can.
 std::optional<Time> parseTime(std::string_view text);
 /// The same time as formatTime (or formatMicroTime) writes it, also where Time cannot hold it; nullopt when it is none.
 std::optional<std::string> canonicalTime(std::string_view text, bool micro);

@@ -22,7 +22,8 @@ Error statusError(int code, const std::string& body) {
   json::Arena arena;
   auto parsed = json::parse(arena, body);
   if (!parsed.ok() || (*parsed)["kind"].asString() != "Status")
-    return Error(Reason::Unknown, fmt::format("the server answered {}: {}", code, trim(std::string_view(body).substr(0, 300))));
+    return Error(Reason::Unknown,
+                 fmt::format("the server answered {}: {}", code, trim(std::string_view(body).substr(0, 300))));
   Error error(reasonFromString((*parsed)["reason"].asString()), (*parsed)["message"].str());
   error.name = parsed->at({"details", "name"}).str();
   error.kind = parsed->at({"details", "kind"}).str();
@@ -41,8 +42,8 @@ int runningProcess(const std::string& dataDirectory) {
   auto text = readFile(dataDirectory + "/stoker.pid");
   int pid = text.ok() ? std::atoi(text->c_str()) : 0;
   if (pid <= 0) return 0;
-  // "PID (name) STATE ...": the pid may have been given to another program since, and a process that was killed is there
-  // (Z) until its parent has looked.
+  // "PID (name) STATE ...": the pid may have been given to another program since, and a process that was killed is
+  // there (Z) until its parent has looked.
   auto stat = readFile(fmt::format("/proc/{}/stat", pid));
   if (!stat.ok()) return 0;
   size_t open = stat->find('('), close = stat->rfind(") ");
@@ -64,18 +65,28 @@ Result<std::string> findKubeconfig(const std::string& given) {
   if (runningProcess(local) && readable(local + "/admin.kubeconfig")) return local + "/admin.kubeconfig";
   std::string home = environment("HOME") + "/.kube/config";
   if (readable(home)) return home;
-  return Error(Reason::NotFound, fmt::format("no cluster to talk to: no --kubeconfig, no $KUBECONFIG, no instance running in {} and no {}; "
-                                             "start one with: stoker up --detach", local, home));
+  return Error(
+      Reason::NotFound,
+      fmt::format("no cluster to talk to: no --kubeconfig, no $KUBECONFIG, no instance running in {} and no {}; "
+                  "start one with: stoker up --detach",
+                  local, home));
 }
 
 Result<std::unique_ptr<Api>> Api::connect(const std::string& kubeconfigPath, const std::string& context) {
   STOKER_TRY(std::string text, readFile(kubeconfigPath));
   size_t slash = kubeconfigPath.rfind('/');
   auto api = std::make_unique<Api>();
-  STOKER_TRY(api->access_, client::readKubeconfig(text, context, slash == std::string::npos ? "." : kubeconfigPath.substr(0, slash)));
+  STOKER_TRY(api->access_,
+             client::readKubeconfig(text, context, slash == std::string::npos ? "." : kubeconfigPath.substr(0, slash)));
   const client::ServerAccess& access = api->access_;
-  api->options_ = {.host = access.host, .port = access.port, .tls = access.tls, .serverName = access.serverName, .caPem = access.caPem,
-                   .insecureSkipVerify = access.insecureSkipVerify, .certificatePem = access.certificatePem, .keyPem = access.keyPem,
+  api->options_ = {.host = access.host,
+                   .port = access.port,
+                   .tls = access.tls,
+                   .serverName = access.serverName,
+                   .caPem = access.caPem,
+                   .insecureSkipVerify = access.insecureSkipVerify,
+                   .certificatePem = access.certificatePem,
+                   .keyPem = access.keyPem,
                    .readTimeoutSeconds = 60};
   STOKER_TRY(api->client_, net::Client::create(api->options_));
   return api;
@@ -83,12 +94,18 @@ Result<std::unique_ptr<Api>> Api::connect(const std::string& kubeconfigPath, con
 
 Error Api::explain(Error error) const {
   if (error.reason == Reason::ServiceUnavailable)
-    error.message += fmt::format("\nThe server of context {} is not running or not reachable; a local one is started with: stoker up --detach", quote(access_.context));
+    error.message += fmt::format(
+        "\nThe server of context {} is not running or not reachable; a local one is started with: stoker up --detach",
+        quote(access_.context));
   return error;
 }
 
-Result<json::Doc> Api::call(const std::string& method, const std::string& path, const std::string& body, const std::string& contentType) {
-  net::Client::Request request{.method = method, .target = access_.path + path, .headers = {{"Accept", "application/json"}, {"User-Agent", "stoker"}}, .body = body};
+Result<json::Doc> Api::call(const std::string& method, const std::string& path, const std::string& body,
+                            const std::string& contentType) {
+  net::Client::Request request{.method = method,
+                               .target = access_.path + path,
+                               .headers = {{"Accept", "application/json"}, {"User-Agent", "stoker"}},
+                               .body = body};
   if (!body.empty()) request.headers.emplace_back("Content-Type", contentType);
   if (!access_.token.empty()) request.headers.emplace_back("Authorization", "Bearer " + access_.token);
   auto answer = client_->call(request);
@@ -98,11 +115,15 @@ Result<json::Doc> Api::call(const std::string& method, const std::string& path, 
 }
 
 Result<json::Doc> Api::get(const std::string& path) { return call("GET", path, "", ""); }
-Result<json::Doc> Api::create(const std::string& path, const std::string& body) { return call("POST", path, body, "application/json"); }
+Result<json::Doc> Api::create(const std::string& path, const std::string& body) {
+  return call("POST", path, body, "application/json");
+}
 Result<json::Doc> Api::patch(const std::string& path, const std::string& mergePatch) {
   return call("PATCH", path, mergePatch, "application/merge-patch+json");
 }
-Result<json::Doc> Api::remove(const std::string& path, const std::string& options) { return call("DELETE", path, options, "application/json"); }
+Result<json::Doc> Api::remove(const std::string& path, const std::string& options) {
+  return call("DELETE", path, options, "application/json");
+}
 
 Result<void> Api::stream(const std::string& path, const std::function<bool(std::string_view)>& onData) {
   net::ClientOptions patient = options_;

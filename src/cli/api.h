@@ -12,11 +12,12 @@ namespace stoker::cli {
 /// The process of the instance that runs in `dataDirectory`, by its pid file; 0 when none does.
 int runningProcess(const std::string& dataDirectory);
 
-/// Where the kubeconfig comes from, in that order: --kubeconfig (or arena's --config), $KUBECONFIG, a local instance that
-/// runs, ~/.kube/config. NotFound says all that was looked at.
+/// Where the kubeconfig comes from, in that order: --kubeconfig (or arena's --config), $KUBECONFIG, a local instance
+/// that runs, ~/.kube/config. NotFound says all that was looked at.
 Result<std::string> findKubeconfig(const std::string& given);
 
-/// The data directory used when none is given: /var/lib/stoker for root, else $XDG_DATA_HOME/stoker or ~/.local/share/stoker.
+/// The data directory used when none is given: /var/lib/stoker for root, else $XDG_DATA_HOME/stoker or
+/// ~/.local/share/stoker.
 std::string defaultDataDirectory();
 
 class Api {
@@ -33,7 +34,8 @@ class Api {
   Result<void> stream(const std::string& path, const std::function<bool(std::string_view)>& onData);
 
  private:
-  Result<json::Doc> call(const std::string& method, const std::string& path, const std::string& body, const std::string& contentType);
+  Result<json::Doc> call(const std::string& method, const std::string& path, const std::string& body,
+                         const std::string& contentType);
   Error explain(Error error) const;
   client::ServerAccess access_;
   net::ClientOptions options_;

@@ -41,7 +41,8 @@ Result<void> checkOutput(const std::string& output, std::initializer_list<std::s
   return Error(Reason::BadRequest, fmt::format("invalid --output {}: it must be one of {}", quote(output), list));
 }
 
-// ---- submit ------------------------------------------------------------------------------------------------------------
+// ---- submit
+// ------------------------------------------------------------------------------------------------------------
 
 int submitPytorch(const FlagSet& flags, const Arguments& arguments) {
   auto session = Session::open(flags);
@@ -50,25 +51,33 @@ int submitPytorch(const FlagSet& flags, const Arguments& arguments) {
   auto job = pytorchJob(arena, flags, arguments, {session->ns(), session->api().access().user});
   if (!job.ok()) return fail(job.error());
   std::string name = flags.text("name");
-  auto created = session->api().create(fmt::format("/apis/kubeflow.org/v1/namespaces/{}/pytorchjobs?fieldValidation=Strict", net::percentEncode(session->ns())),
-                                       json::print(*job));
+  auto created =
+      session->api().create(fmt::format("/apis/kubeflow.org/v1/namespaces/{}/pytorchjobs?fieldValidation=Strict",
+                                        net::percentEncode(session->ns())),
+                            json::print(*job));
   if (!created.ok()) {
     if (created.error().reason == Reason::AlreadyExists)
-      return fail(Error(Reason::AlreadyExists, fmt::format("the job {} is already exist, please delete it first. use 'arena delete {}'", name, name)));
+      return fail(
+          Error(Reason::AlreadyExists,
+                fmt::format("the job {} is already exist, please delete it first. use 'arena delete {}'", name, name)));
     return fail(created.error());
   }
   fmt::print("pytorchjob.kubeflow.org/{} created\n", name);
   fmt::print("INFO[0000] The Job {} has been submitted successfully\n", name);
-  fmt::print("INFO[0000] You can run `arena get {} --type pytorchjob -n {}` to check the job status\n", name, session->ns());
+  fmt::print("INFO[0000] You can run `arena get {} --type pytorchjob -n {}` to check the job status\n", name,
+             session->ns());
   return 0;
 }
 
 int submit(const FlagSet&, const Arguments&) {
-  fmt::print("Submit a job.\n\nUsage:\n  stoker submit pytorch --name NAME --image IMAGE [flags] \"COMMAND\"\n\nTypes: pytorchjob (alias pytorch)\n");
+  fmt::print(
+      "Submit a job.\n\nUsage:\n  stoker submit pytorch --name NAME --image IMAGE [flags] \"COMMAND\"\n\nTypes: "
+      "pytorchjob (alias pytorch)\n");
   return 0;
 }
 
-// ---- list, get, delete -------------------------------------------------------------------------------------------------
+// ---- list, get, delete
+// -------------------------------------------------------------------------------------------------
 
 int list(const FlagSet& flags, const Arguments&) {
   if (auto ok = checkType(flags.text("type")); !ok.ok()) return fail(ok.error());
@@ -91,15 +100,18 @@ int list(const FlagSet& flags, const Arguments&) {
 }
 
 std::string eventTable(Session& session, const JobView& job) {
-  std::vector<std::vector<std::string>> rows{{"SOURCE", "TYPE", "AGE", "MESSAGE"}, {"------", "----", "---", "-------"}};
+  std::vector<std::vector<std::string>> rows{{"SOURCE", "TYPE", "AGE", "MESSAGE"},
+                                             {"------", "----", "---", "-------"}};
   std::vector<std::pair<std::string, std::string>> about{{"pytorchjob/" + job.name, job.name}};
   for (const Instance& i : job.instances) about.emplace_back("pod/" + i.name, i.name);
   for (const auto& [label, name] : about) {
-    auto events = session.api().get(fmt::format("/api/v1/namespaces/{}/events?fieldSelector=involvedObject.name%3D{}", net::percentEncode(job.namespace_), net::percentEncode(name)));
+    auto events = session.api().get(fmt::format("/api/v1/namespaces/{}/events?fieldSelector=involvedObject.name%3D{}",
+                                                net::percentEncode(job.namespace_), net::percentEncode(name)));
     if (!events.ok()) continue;
     for (json::Value e : (*events)["items"].items()) {
       Time last = parseTime(e["lastTimestamp"].asString()).value_or(now());
-      rows.push_back({label, e["type"].str(), formatAge(now() - last), fmt::format("[{}] {}", e["reason"].asString(), e["message"].asString())});
+      rows.push_back({label, e["type"].str(), formatAge(now() - last),
+                      fmt::format("[{}] {}", e["reason"].asString(), e["message"].asString())});
     }
   }
   std::string out = "\nEvents:\n";
@@ -135,11 +147,14 @@ int remove(const FlagSet& flags, const Arguments& arguments) {
   if (!session.ok()) return fail(session.error());
   int status = 0;
   for (const std::string& name : arguments) {
-    auto deleted = session->api().remove(fmt::format("/apis/kubeflow.org/v1/namespaces/{}/pytorchjobs/{}?propagationPolicy=Background", net::percentEncode(session->ns()), net::percentEncode(name)));
+    auto deleted = session->api().remove(
+        fmt::format("/apis/kubeflow.org/v1/namespaces/{}/pytorchjobs/{}?propagationPolicy=Background",
+                    net::percentEncode(session->ns()), net::percentEncode(name)));
     if (deleted.ok()) {
       fmt::print("INFO[0000] The training job {} has been deleted successfully\n", name);
     } else if (deleted.error().reason == Reason::NotFound) {
-      status = fail(Error(Reason::NotFound, fmt::format("training job {} not found in namespace {}", quote(name), session->ns())));
+      status = fail(Error(Reason::NotFound,
+                          fmt::format("training job {} not found in namespace {}", quote(name), session->ns())));
     } else {
       status = fail(deleted.error());
     }
@@ -147,7 +162,8 @@ int remove(const FlagSet& flags, const Arguments& arguments) {
   return status;
 }
 
-// ---- logs --------------------------------------------------------------------------------------------------------------
+// ---- logs
+// --------------------------------------------------------------------------------------------------------------
 
 /// The pod's container has started, or never will.
 bool logsReady(json::Value pod) {
@@ -186,7 +202,9 @@ Result<std::string> waitForInstance(Session& session, const std::string& job, co
     }
     return found.empty();
   }));
-  if (found.empty()) return Error(Reason::NotFound, fmt::format("the server ended the watch before an instance of {} started; try again", job));
+  if (found.empty())
+    return Error(Reason::NotFound,
+                 fmt::format("the server ended the watch before an instance of {} started; try again", job));
   return found;
 }
 
@@ -206,16 +224,21 @@ int logs(const FlagSet& flags, const Arguments& arguments) {
     if (!job.ok()) return fail(job.error());
     instance = job->chief.empty() && !job->instances.empty() ? job->instances[0].name : job->chief;
     if (instance.empty())
-      return fail(Error(Reason::NotFound, fmt::format("job {} has no instance yet{}{}", job->name, job->reason.empty() ? "" : ": ", job->reason)));
+      return fail(Error(Reason::NotFound, fmt::format("job {} has no instance yet{}{}", job->name,
+                                                      job->reason.empty() ? "" : ": ", job->reason)));
   }
-  std::string path = fmt::format("/api/v1/namespaces/{}/pods/{}/log?follow={}", net::percentEncode(session->ns()), net::percentEncode(instance), follow);
+  std::string path = fmt::format("/api/v1/namespaces/{}/pods/{}/log?follow={}", net::percentEncode(session->ns()),
+                                 net::percentEncode(instance), follow);
   if (std::string c = flags.text("container"); !c.empty()) path += "&container=" + net::percentEncode(c);
   if (flags.number("tail") >= 0) path += fmt::format("&tailLines={}", flags.number("tail"));
   if (flags.flag("timestamps")) path += "&timestamps=true";
   if (std::string since = flags.text("since"); !since.empty()) {
     auto duration = parseGoDuration(since);
-    if (!duration) return fail(Error(Reason::BadRequest, fmt::format("invalid --since {}: it must be a duration such as 30s or 5m", quote(since))));
-    path += fmt::format("&sinceSeconds={}", std::max<int64_t>(1, std::chrono::duration_cast<std::chrono::seconds>(*duration).count()));
+    if (!duration)
+      return fail(Error(Reason::BadRequest,
+                        fmt::format("invalid --since {}: it must be a duration such as 30s or 5m", quote(since))));
+    path += fmt::format("&sinceSeconds={}",
+                        std::max<int64_t>(1, std::chrono::duration_cast<std::chrono::seconds>(*duration).count()));
   }
   if (std::string since = flags.text("since-time"); !since.empty()) path += "&sinceTime=" + net::percentEncode(since);
   auto streamed = session->api().stream(path, [](std::string_view data) {
@@ -226,7 +249,8 @@ int logs(const FlagSet& flags, const Arguments& arguments) {
   return streamed.ok() ? 0 : fail(streamed.error());
 }
 
-// ---- wait ----------------------------------------------------------------------------------------------------------------
+// ---- wait
+// ----------------------------------------------------------------------------------------------------------------
 
 /// Ends with the job: 0 when it succeeded, 1 when it failed or went away, 2 when the time was over.
 int wait(const FlagSet& flags, const Arguments& arguments) {
@@ -235,9 +259,11 @@ int wait(const FlagSet& flags, const Arguments& arguments) {
   if (!session.ok()) return fail(session.error());
   if (auto job = session->job(arguments[0], now()); !job.ok()) return fail(job.error());
   int64_t seconds = 0;
-  if (auto timeout = flags.duration("timeout")) seconds = std::max<int64_t>(1, std::chrono::duration_cast<std::chrono::seconds>(*timeout).count());
-  std::string path = fmt::format("/apis/kubeflow.org/v1/namespaces/{}/pytorchjobs?watch=true&fieldSelector=metadata.name%3D{}",
-                                 net::percentEncode(session->ns()), net::percentEncode(arguments[0]));
+  if (auto timeout = flags.duration("timeout"))
+    seconds = std::max<int64_t>(1, std::chrono::duration_cast<std::chrono::seconds>(*timeout).count());
+  std::string path =
+      fmt::format("/apis/kubeflow.org/v1/namespaces/{}/pytorchjobs?watch=true&fieldSelector=metadata.name%3D{}",
+                  net::percentEncode(session->ns()), net::percentEncode(arguments[0]));
   if (seconds > 0) path += fmt::format("&timeoutSeconds={}", seconds);
   int outcome = 2;
   std::string buffer;
@@ -248,21 +274,25 @@ int wait(const FlagSet& flags, const Arguments& arguments) {
       auto event = json::parse(arena, std::string_view(buffer).substr(0, at));
       if (!event.ok()) continue;
       auto job = api::decode<api::PyTorchJob>((*event)["object"]);
-      if (api::isTrue(job.status.conditions, "Succeeded")) outcome = 0;
-      else if (api::isTrue(job.status.conditions, "Failed") || (*event)["type"].asString() == "DELETED") outcome = 1;
+      if (api::isTrue(job.status.conditions, "Succeeded"))
+        outcome = 0;
+      else if (api::isTrue(job.status.conditions, "Failed") || (*event)["type"].asString() == "DELETED")
+        outcome = 1;
     }
     return outcome == 2;
   });
   if (!streamed.ok() && outcome == 2) return fail(streamed.error());
   if (outcome == 2) {
-    fmt::print(stderr, "error: job {} has not ended{}\n", arguments[0], seconds > 0 ? fmt::format(" within {} s", seconds) : "");
+    fmt::print(stderr, "error: job {} has not ended{}\n", arguments[0],
+               seconds > 0 ? fmt::format(" within {} s", seconds) : "");
     return 2;
   }
   fmt::print("job {} {}\n", arguments[0], outcome == 0 ? "succeeded" : "failed");
   return outcome;
 }
 
-// ---- why, top, whoami --------------------------------------------------------------------------------------------------
+// ---- why, top, whoami
+// --------------------------------------------------------------------------------------------------
 
 int why(const FlagSet& flags, const Arguments& arguments) {
   if (arguments.empty()) return fail(Error(Reason::BadRequest, "not set job name: stoker why JOB"));
@@ -273,7 +303,9 @@ int why(const FlagSet& flags, const Arguments& arguments) {
   fmt::print("Job {} in namespace {}: {}\n", job->name, job->namespace_, job->status);
   if (!job->reason.empty()) fmt::print("Reason: {}\n", job->reason);
   auto gangs = session->api().get("/apis/stoker.dev/v1alpha1/gangs");
-  if (!gangs.ok()) gangs = session->api().get(fmt::format("/apis/stoker.dev/v1alpha1/namespaces/{}/gangs", net::percentEncode(session->ns())));
+  if (!gangs.ok())
+    gangs = session->api().get(
+        fmt::format("/apis/stoker.dev/v1alpha1/namespaces/{}/gangs", net::percentEncode(session->ns())));
   if (!gangs.ok()) return fail(gangs.error());
   std::vector<api::Gang> all;
   size_t mine = SIZE_MAX;
@@ -321,7 +353,8 @@ int topNode(const FlagSet& flags, const Arguments& arguments) {
   }
   json::Arena arena;
   std::vector<json::Value> items;
-  std::vector<std::vector<std::string>> rows{{"NAME", "IPADDRESS", "ROLE", "STATUS", "GPU(Total)", "GPU(Allocated)", "CPU(Total)", "CPU(Requested)", "MEMORY(Total)", "MEMORY(Requested)"}};
+  std::vector<std::vector<std::string>> rows{{"NAME", "IPADDRESS", "ROLE", "STATUS", "GPU(Total)", "GPU(Allocated)",
+                                              "CPU(Total)", "CPU(Requested)", "MEMORY(Total)", "MEMORY(Requested)"}};
   int64_t total = 0, allocated = 0;
   for (json::Value item : (*nodes)["items"].items()) {
     auto node = api::decode<api::Node>(item);
@@ -341,16 +374,24 @@ int topNode(const FlagSet& flags, const Arguments& arguments) {
     allocated += use.gpus;
     rows.push_back({name, ip, role, status, std::to_string(gpus), std::to_string(use.gpus),
                     fmt::format("{:g}", static_cast<double>(amount(node.status.allocatable, "cpu", true)) / 1000),
-                    fmt::format("{:g}", static_cast<double>(use.cpuMilli) / 1000), bytesText(amount(node.status.allocatable, "memory", false)), bytesText(use.memory)});
-    items.push_back(json::Object(arena).set("name", name).set("ip", ip).set("role", role).set("status", status).set("totalGPUs", gpus).set("allocatedGPUs", use.gpus).build());
+                    fmt::format("{:g}", static_cast<double>(use.cpuMilli) / 1000),
+                    bytesText(amount(node.status.allocatable, "memory", false)), bytesText(use.memory)});
+    items.push_back(json::Object(arena)
+                        .set("name", name)
+                        .set("ip", ip)
+                        .set("role", role)
+                        .set("status", status)
+                        .set("totalGPUs", gpus)
+                        .set("allocatedGPUs", use.gpus)
+                        .build());
   }
   std::string output = flags.text("output");
   if (output == "json" || output == "yaml") {
     fmt::print("{}", render(json::array(arena, items), output));
     return 0;
   }
-  fmt::print("{}{}\nAllocated/Total GPUs In Cluster:\n{}/{} ({}%)\n", alignColumns(rows), std::string(87, '-'), allocated, total,
-             total > 0 ? allocated * 100 / total : 0);
+  fmt::print("{}{}\nAllocated/Total GPUs In Cluster:\n{}/{} ({}%)\n", alignColumns(rows), std::string(87, '-'),
+             allocated, total, total > 0 ? allocated * 100 / total : 0);
   return 0;
 }
 
@@ -366,11 +407,18 @@ int topJob(const FlagSet& flags, const Arguments& arguments) {
   if (all) header.insert(header.begin(), "NAMESPACE");
   rows.push_back(header);
   int64_t total = 0, requested = 0;
-  std::stable_sort(jobs->begin(), jobs->end(), [](const JobView& a, const JobView& b) { return a.allocatedGpus.value_or(0) > b.allocatedGpus.value_or(0); });
+  std::stable_sort(jobs->begin(), jobs->end(), [](const JobView& a, const JobView& b) {
+    return a.allocatedGpus.value_or(0) > b.allocatedGpus.value_or(0);
+  });
   for (const JobView& job : *jobs) {
     if (!arguments.empty() && job.name != arguments[0]) continue;
-    std::vector<std::string> row{job.name, job.status, "PYTORCHJOB", formatAge(now() - job.created), std::to_string(job.requestedGpus),
-                                 std::to_string(job.allocatedGpus.value_or(0)), job.node};
+    std::vector<std::string> row{job.name,
+                                 job.status,
+                                 "PYTORCHJOB",
+                                 formatAge(now() - job.created),
+                                 std::to_string(job.requestedGpus),
+                                 std::to_string(job.allocatedGpus.value_or(0)),
+                                 job.node};
     if (all) row.insert(row.begin(), job.namespace_);
     rows.push_back(row);
     total += job.allocatedGpus.value_or(0);
@@ -381,7 +429,10 @@ int topJob(const FlagSet& flags, const Arguments& arguments) {
 }
 
 int top(const FlagSet&, const Arguments& arguments) {
-  if (!arguments.empty()) return fail(Error(Reason::BadRequest, fmt::format("unknown command {} for top; use: stoker top node or stoker top job", quote(arguments[0]))));
+  if (!arguments.empty())
+    return fail(
+        Error(Reason::BadRequest,
+              fmt::format("unknown command {} for top; use: stoker top node or stoker top job", quote(arguments[0]))));
   fmt::print("Display what nodes and jobs use.\n\nUsage:\n  stoker top node [NODE...]\n  stoker top job [JOB]\n");
   return 0;
 }
@@ -389,22 +440,27 @@ int top(const FlagSet&, const Arguments& arguments) {
 int whoami(const FlagSet& flags, const Arguments&) {
   auto session = Session::open(flags);
   if (!session.ok()) return fail(session.error());
-  auto answer = session->api().create("/apis/authentication.k8s.io/v1/selfsubjectreviews", R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})");
+  auto answer = session->api().create("/apis/authentication.k8s.io/v1/selfsubjectreviews",
+                                      R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})");
   if (!answer.ok()) return fail(answer.error());
   json::Value user = answer->root.at({"status", "userInfo"});
   std::string groups;
   for (json::Value g : user["groups"].items()) groups += (groups.empty() ? "" : ", ") + g.str();
-  fmt::print("User:      {}\nGroups:    {}\nNamespace: {}\nContext:   {}\n", user["username"].asString(), groups, session->ns(), session->api().access().context);
+  fmt::print("User:      {}\nGroups:    {}\nNamespace: {}\nContext:   {}\n", user["username"].asString(), groups,
+             session->ns(), session->api().access().context);
   return 0;
 }
 
 int version(const FlagSet& flags, const Arguments&) {
-  if (flags.flag("short")) fmt::print("stoker {}\n", kVersion);
-  else fmt::print("stoker: {}\n  Kubernetes API: v1.35.4\n  arena commands: 0.15\n", kVersion);
+  if (flags.flag("short"))
+    fmt::print("stoker {}\n", kVersion);
+  else
+    fmt::print("stoker: {}\n  Kubernetes API: v1.35.4\n  arena commands: 0.15\n", kVersion);
   return 0;
 }
 
-// ---- the table of commands ---------------------------------------------------------------------------------------------
+// ---- the table of commands
+// ---------------------------------------------------------------------------------------------
 
 int completion(const FlagSet& flags, const Arguments& arguments);
 
@@ -419,16 +475,23 @@ const std::map<std::string, Command>& commands() {
       command.flags = withGlobals(std::move(command.flags));
       out[name] = std::move(command);
     };
-    Command pytorch{"submit pytorch --name NAME --image IMAGE [flags] \"COMMAND\"", "Submit a PyTorchJob.", pytorchFlags(), submitPytorch};
+    Command pytorch{"submit pytorch --name NAME --image IMAGE [flags] \"COMMAND\"", "Submit a PyTorchJob.",
+                    pytorchFlags(), submitPytorch};
     add("submit", {"submit TYPE", "Submit a job.", {}, submit});
     add("submit pytorchjob", pytorch);
     add("submit pytorch", pytorch);
     Command listCommand{"list", "List jobs and why they wait.", {type, output, all, allOld}, list};
     add("list", listCommand);
     add("ls", listCommand);
-    add("get", {"get JOB", "Show a job and its instances.",
-                {type, output, {"events", 'e', Type::Bool, "false", "show events"}, {"gpus", 'g', Type::Bool, "false", "show GPUs"}}, get});
-    Command logsCommand{"logs JOB", "Show the log of a job's chief instance.",
+    add("get", {"get JOB",
+                "Show a job and its instances.",
+                {type,
+                 output,
+                 {"events", 'e', Type::Bool, "false", "show events"},
+                 {"gpus", 'g', Type::Bool, "false", "show GPUs"}},
+                get});
+    Command logsCommand{"logs JOB",
+                        "Show the log of a job's chief instance.",
                         {type,
                          {"follow", 'f', Type::Bool, "false", "go on as the log grows; waits for the job to start"},
                          {"since", 0, Type::String, "", "only lines younger than this, e.g. 5m"},
@@ -443,21 +506,32 @@ const std::map<std::string, Command>& commands() {
     Command deleteCommand{"delete JOB...", "Delete jobs and all that belongs to them.", {type}, remove};
     add("delete", deleteCommand);
     add("del", deleteCommand);
-    add("wait", {"wait JOB", "Wait until a job has ended; exit status 0 when it succeeded, 1 when it failed.",
-                 {{"timeout", 0, Type::Duration, "", "give up after this long (exit status 2)"}}, wait});
+    add("wait", {"wait JOB",
+                 "Wait until a job has ended; exit status 0 when it succeeded, 1 when it failed.",
+                 {{"timeout", 0, Type::Duration, "", "give up after this long (exit status 2)"}},
+                 wait});
     add("why", {"why JOB", "Say in numbers why a job waits.", {}, why});
     std::vector<Flag> refresh{{"refresh", 'r', Type::Bool, "false", "repeat", false, "", "use watch -n 2 stoker top"}};
     add("top", {"top node|job", "Show what nodes and jobs use.", {}, top});
-    add("top node", {"top node [NODE...]", "Show GPUs, CPUs and memory of nodes.",
-                     {output, refresh[0], {"details", 'd', Type::Bool, "false", "accepted; details are always shown"},
-                      {"gpu-mode", 'm', Type::String, "", "only nodes of this mode", false, "", "GPU sharing comes with the device part"},
-                      {"metric", 0, Type::Bool, "false", "GPU metrics", false, "", "GPU metrics come with the device part"}},
-                     topNode});
-    add("top job", {"top job [JOB]", "Show GPUs of jobs.",
-                    {type, output, all, allOld, refresh[0], {"instance", 'i', Type::String, "", "one instance"}}, topJob});
+    add("top node",
+        {"top node [NODE...]",
+         "Show GPUs, CPUs and memory of nodes.",
+         {output,
+          refresh[0],
+          {"details", 'd', Type::Bool, "false", "accepted; details are always shown"},
+          {"gpu-mode", 'm', Type::String, "", "only nodes of this mode", false, "",
+           "GPU sharing comes with the device part"},
+          {"metric", 0, Type::Bool, "false", "GPU metrics", false, "", "GPU metrics come with the device part"}},
+         topNode});
+    add("top job", {"top job [JOB]",
+                    "Show GPUs of jobs.",
+                    {type, output, all, allOld, refresh[0], {"instance", 'i', Type::String, "", "one instance"}},
+                    topJob});
     add("whoami", {"whoami", "Show who the server takes you for.", {}, whoami});
-    add("version", {"version", "Show the version.",
-                    {{"short", 0, Type::Bool, "false", "one line"}, {"verbose", 'v', Type::Bool, "false", "accepted"}}, version});
+    add("version", {"version",
+                    "Show the version.",
+                    {{"short", 0, Type::Bool, "false", "one line"}, {"verbose", 'v', Type::Bool, "false", "accepted"}},
+                    version});
     add("completion", {"completion bash|zsh", "Print a completion script for a shell.", {}, completion});
     return out;
   }();
@@ -475,7 +549,9 @@ std::vector<std::string> verbs() {
 
 int completion(const FlagSet&, const Arguments& arguments) {
   std::string shell = arguments.empty() ? "bash" : arguments[0];
-  if (shell != "bash" && shell != "zsh") return fail(Error(Reason::BadRequest, fmt::format("no completion for shell {}; there is bash and zsh", quote(shell))));
+  if (shell != "bash" && shell != "zsh")
+    return fail(
+        Error(Reason::BadRequest, fmt::format("no completion for shell {}; there is bash and zsh", quote(shell))));
   std::string cases;
   for (const auto& [name, command] : commands()) {
     std::string words;
@@ -486,23 +562,26 @@ int completion(const FlagSet&, const Arguments& arguments) {
     cases += fmt::format("    {}) words=\"{}\";;\n", quote(name), words.substr(words.empty() ? 0 : 1));
   }
   if (shell == "zsh") fmt::print("autoload -U +X bashcompinit && bashcompinit\n");
-  fmt::print("_stoker() {{\n"
-             "  local words=\"{}\" command=\"${{COMP_WORDS[1]}}\"\n"
-             "  case \"$command\" in submit|top) [ \"$COMP_CWORD\" -gt 2 ] && command=\"$command ${{COMP_WORDS[2]}}\";; esac\n"
-             "  [ \"$COMP_CWORD\" -gt 1 ] && case \"$command\" in\n{}  esac\n"
-             "  COMPREPLY=($(compgen -W \"$words\" -- \"${{COMP_WORDS[COMP_CWORD]}}\"))\n"
-             "}}\n"
-             "complete -F _stoker stoker arena\n",
-             join(verbs(), " "), cases);
+  fmt::print(
+      "_stoker() {{\n"
+      "  local words=\"{}\" command=\"${{COMP_WORDS[1]}}\"\n"
+      "  case \"$command\" in submit|top) [ \"$COMP_CWORD\" -gt 2 ] && command=\"$command ${{COMP_WORDS[2]}}\";; esac\n"
+      "  [ \"$COMP_CWORD\" -gt 1 ] && case \"$command\" in\n{}  esac\n"
+      "  COMPREPLY=($(compgen -W \"$words\" -- \"${{COMP_WORDS[COMP_CWORD]}}\"))\n"
+      "}}\n"
+      "complete -F _stoker stoker arena\n",
+      join(verbs(), " "), cases);
   return 0;
 }
 
 void usage(const std::string& program) {
-  fmt::print("{} runs and watches training jobs on GPUs.\n\nUsage:\n  {} COMMAND [flags]\n\nCommands:\n", program, program);
+  fmt::print("{} runs and watches training jobs on GPUs.\n\nUsage:\n  {} COMMAND [flags]\n\nCommands:\n", program,
+             program);
   std::vector<std::vector<std::string>> rows;
   for (const auto& [name, help] : otherVerbs()) rows.push_back({name, help});
   for (const auto& [name, command] : commands())
-    if (name.find(' ') == std::string::npos && name != "ls" && name != "log" && name != "del") rows.push_back({name, command.help});
+    if (name.find(' ') == std::string::npos && name != "ls" && name != "log" && name != "del")
+      rows.push_back({name, command.help});
   std::sort(rows.begin(), rows.end());
   fmt::print("{}\n`{} COMMAND --help` shows the flags of a command.\n", alignColumns(rows, 2), program);
 }
@@ -522,7 +601,9 @@ int run(const std::string& program, const std::vector<std::string>& arguments) {
     name += " " + arguments[1];
     used = 2;
   } else if (name == "submit" && arguments.size() > 1 && arguments[1][0] != '-') {
-    return fail(Error(Reason::BadRequest, fmt::format("jobs of type {} are not supported yet; supported: pytorchjob (alias pytorch)", quote(arguments[1]))));
+    return fail(Error(Reason::BadRequest,
+                      fmt::format("jobs of type {} are not supported yet; supported: pytorchjob (alias pytorch)",
+                                  quote(arguments[1]))));
   }
   auto it = commands().find(name);
   if (it == commands().end()) {
@@ -533,7 +614,9 @@ int run(const std::string& program, const std::vector<std::string>& arguments) {
   const Command& command = it->second;
   FlagSet flags(command.flags);
   auto positional = flags.parse({arguments.begin() + static_cast<long>(used), arguments.end()});
-  if (!positional.ok()) return fail(Error(Reason::BadRequest, positional.error().message + fmt::format("\n{} {} --help shows the flags", program, name)));
+  if (!positional.ok())
+    return fail(Error(Reason::BadRequest,
+                      positional.error().message + fmt::format("\n{} {} --help shows the flags", program, name)));
   if (flags.flag("help")) {
     fmt::print("{}\n\nUsage:\n  {} {}\n\nFlags:\n{}", command.help, program, command.usage, flags.help());
     return 0;

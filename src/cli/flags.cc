@@ -16,10 +16,12 @@ const Flag* FlagSet::find(const std::string& name) const {
 
 Result<void> FlagSet::store(const Flag& flag, const std::string& spelled, const std::string& value) {
   auto bad = [&](std::string_view expected) {
-    return Error(Reason::BadRequest, fmt::format("invalid argument {} for {}: it must be {}", quote(value), spelled, expected));
+    return Error(Reason::BadRequest,
+                 fmt::format("invalid argument {} for {}: it must be {}", quote(value), spelled, expected));
   };
   std::string word = value;
-  if (!flag.refused.empty()) return Error(Reason::BadRequest, fmt::format("{} is not supported yet: {}", spelled, flag.refused));
+  if (!flag.refused.empty())
+    return Error(Reason::BadRequest, fmt::format("{} is not supported yet: {}", spelled, flag.refused));
   switch (flag.type) {
     case Flag::Type::Bool:
       // What pflag (strconv.ParseBool) takes.
@@ -36,7 +38,8 @@ Result<void> FlagSet::store(const Flag& flag, const std::string& spelled, const 
     case Flag::Type::Duration:
       if (!parseGoDuration(value)) return bad("a duration such as 30s, 5m or 1h30m");
       break;
-    default: break;
+    default:
+      break;
   }
   const std::string& key = flag.deprecated && !flag.instead.empty() ? flag.instead : flag.name;
   auto& slot = values_[key];
@@ -84,13 +87,17 @@ Result<std::vector<std::string>> FlagSet::parse(const std::vector<std::string>& 
         value = argument.substr(argument[2] == '=' ? 3 : 2);
         hasValue = true;
       } else if (argument.size() > 2) {
-        return Error(Reason::BadRequest, fmt::format("{} takes no value; write flags of one letter apart, got {}", spelled, argument));
+        return Error(Reason::BadRequest,
+                     fmt::format("{} takes no value; write flags of one letter apart, got {}", spelled, argument));
       }
     }
     if (!hasValue) {
-      if (flag->type == Flag::Type::Bool) value = "true";
-      else if (++i < arguments.size()) value = arguments[i];
-      else return Error(Reason::BadRequest, fmt::format("flag needs an argument: {}", spelled));
+      if (flag->type == Flag::Type::Bool)
+        value = "true";
+      else if (++i < arguments.size())
+        value = arguments[i];
+      else
+        return Error(Reason::BadRequest, fmt::format("flag needs an argument: {}", spelled));
     }
     STOKER_CHECK(store(*flag, spelled, value));
   }
@@ -126,10 +133,12 @@ std::string FlagSet::help() const {
   std::string out;
   for (const Flag& flag : flags_) {
     if (flag.deprecated) continue;
-    std::string left = flag.shorthand ? fmt::format("  -{}, --{}", flag.shorthand, flag.name) : fmt::format("      --{}", flag.name);
+    std::string left =
+        flag.shorthand ? fmt::format("  -{}, --{}", flag.shorthand, flag.name) : fmt::format("      --{}", flag.name);
     left += kTypes[static_cast<int>(flag.type)];
     out += fmt::format("{:<34} {}", left, flag.help);
-    if (!flag.defaultValue.empty() && flag.defaultValue != "false" && flag.defaultValue != "0") out += fmt::format(" (default {})", flag.defaultValue);
+    if (!flag.defaultValue.empty() && flag.defaultValue != "false" && flag.defaultValue != "0")
+      out += fmt::format(" (default {})", flag.defaultValue);
     if (!flag.refused.empty()) out += " [not supported yet]";
     out += '\n';
   }

@@ -1,6 +1,7 @@
 // flags.h
 //
-// Command lines as pflag reads them, so that arena's scripts work unmodified: --flag=value, --flag value, -f value, -fvalue,
+// Command lines as pflag reads them, so that arena's scripts work unmodified: --flag=value, --flag value, -f value,
+// -fvalue,
 // --bool, flags anywhere among the arguments, -- ends them. Unknown flags are refused with the nearest known one.
 #pragma once
 

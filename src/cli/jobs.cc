@@ -34,12 +34,14 @@ std::string podStatus(const api::Pod& pod) {
 
 std::string podReason(const api::Pod& pod) {
   if (pod.status.phase == "Failed") {
-    if (!pod.status.reason.empty()) return pod.status.reason + (pod.status.message.empty() ? "" : ": " + pod.status.message);
+    if (!pod.status.reason.empty())
+      return pod.status.reason + (pod.status.message.empty() ? "" : ": " + pod.status.message);
     for (const auto* list : {&pod.status.initContainerStatuses, &pod.status.containerStatuses})
       for (const api::ContainerStatus& c : *list)
         if (c.state.terminated && c.state.terminated->exitCode != 0) {
           const auto& t = *c.state.terminated;
-          std::string text = fmt::format("{}: container {} exited with {}", t.reason.empty() ? "Error" : t.reason, c.name, t.exitCode);
+          std::string text =
+              fmt::format("{}: container {} exited with {}", t.reason.empty() ? "Error" : t.reason, c.name, t.exitCode);
           if (!t.message.empty()) text += ": " + std::string(trim(t.message));
           return text;
         }
@@ -48,11 +50,13 @@ std::string podReason(const api::Pod& pod) {
   if (pod.status.phase == "Succeeded") return "";
   for (const auto* list : {&pod.status.initContainerStatuses, &pod.status.containerStatuses})
     for (const api::ContainerStatus& c : *list)
-      if (c.state.waiting && c.state.waiting->reason != "PodInitializing" && c.state.waiting->reason != "ContainerCreating") {
+      if (c.state.waiting && c.state.waiting->reason != "PodInitializing" &&
+          c.state.waiting->reason != "ContainerCreating") {
         const auto& w = *c.state.waiting;
         return w.message.empty() ? w.reason : w.reason + ": " + w.message;
       }
-  if (const api::Condition* scheduled = api::findCondition(pod.status.conditions, "PodScheduled"); scheduled && scheduled->status == "False")
+  if (const api::Condition* scheduled = api::findCondition(pod.status.conditions, "PodScheduled");
+      scheduled && scheduled->status == "False")
     return scheduled->message;
   return "";
 }
@@ -85,9 +89,15 @@ JobView viewOf(const api::PyTorchJob& job, const std::vector<api::Pod>& pods, co
 
   int64_t allocated = 0;
   for (const api::Pod& pod : pods) {
-    Instance instance{.name = pod.metadata.name, .status = podStatus(pod), .node = pod.spec.nodeName, .nodeIp = pod.status.hostIP,
-                      .ip = pod.status.podIP, .gpus = gpusOf(pod.spec.containers), .created = pod.metadata.creationTimestamp,
-                      .age = now - pod.metadata.creationTimestamp, .reason = podReason(pod)};
+    Instance instance{.name = pod.metadata.name,
+                      .status = podStatus(pod),
+                      .node = pod.spec.nodeName,
+                      .nodeIp = pod.status.hostIP,
+                      .ip = pod.status.podIP,
+                      .gpus = gpusOf(pod.spec.containers),
+                      .created = pod.metadata.creationTimestamp,
+                      .age = now - pod.metadata.creationTimestamp,
+                      .reason = podReason(pod)};
     instance.chief = pod.metadata.label("training.kubeflow.org/replica-type") == roleOfChief &&
                      pod.metadata.label("training.kubeflow.org/replica-index") == "0";
     if (instance.chief) {
@@ -100,12 +110,18 @@ JobView viewOf(const api::PyTorchJob& job, const std::vector<api::Pod>& pods, co
   if (view.node.empty()) view.node = kNone;
 
   const auto& conditions = job.status.conditions;
-  if (api::isTrue(conditions, "Failed")) view.status = "FAILED";
-  else if (api::isTrue(conditions, "Succeeded")) view.status = "SUCCEEDED";
-  else if (api::isTrue(conditions, "Suspended") || job.spec.runPolicy.suspend) view.status = "QUEUING";
-  else if (api::isTrue(conditions, "Running")) view.status = "RUNNING";
-  else if (gang && gang->status.phase != "Placed" && !gang->spec.queue.empty()) view.status = "QUEUING";
-  else view.status = "PENDING";
+  if (api::isTrue(conditions, "Failed"))
+    view.status = "FAILED";
+  else if (api::isTrue(conditions, "Succeeded"))
+    view.status = "SUCCEEDED";
+  else if (api::isTrue(conditions, "Suspended") || job.spec.runPolicy.suspend)
+    view.status = "QUEUING";
+  else if (api::isTrue(conditions, "Running"))
+    view.status = "RUNNING";
+  else if (gang && gang->status.phase != "Placed" && !gang->spec.queue.empty())
+    view.status = "QUEUING";
+  else
+    view.status = "PENDING";
 
   if (view.status == "FAILED") {
     view.reason = api::findCondition(conditions, "Failed")->message;
@@ -123,7 +139,8 @@ JobView viewOf(const api::PyTorchJob& job, const std::vector<api::Pod>& pods, co
     if (view.reason.empty() && !gang) view.reason = "not seen by the scheduler yet";
   } else if (view.status == "RUNNING") {
     for (const Instance& instance : view.instances)
-      if (view.reason.empty() && instance.status != "RUNNING" && !instance.reason.empty()) view.reason = instance.name + ": " + instance.reason;
+      if (view.reason.empty() && instance.status != "RUNNING" && !instance.reason.empty())
+        view.reason = instance.name + ": " + instance.reason;
   }
   if (view.status == "RUNNING" || view.status == "PENDING") view.allocatedGpus = allocated;
   view.duration = view.ended.value_or(now) - view.started.value_or(view.created);
@@ -132,12 +149,19 @@ JobView viewOf(const api::PyTorchJob& job, const std::vector<api::Pod>& pods, co
 
 std::string listTable(const std::vector<JobView>& jobs, bool allNamespaces) {
   std::vector<std::vector<std::string>> rows;
-  std::vector<std::string> header{"NAME", "STATUS", "TRAINER", "DURATION", "GPU(Requested)", "GPU(Allocated)", "NODE", "REASON"};
+  std::vector<std::string> header{"NAME",           "STATUS",         "TRAINER", "DURATION",
+                                  "GPU(Requested)", "GPU(Allocated)", "NODE",    "REASON"};
   if (allNamespaces) header.insert(header.begin(), "NAMESPACE");
   rows.push_back(header);
   for (const JobView& job : jobs) {
-    std::vector<std::string> row{job.name, job.status, upper(job.trainer), formatAge(job.duration), std::to_string(job.requestedGpus),
-                                 job.allocatedGpus ? std::to_string(*job.allocatedGpus) : kNone, job.node, job.reason};
+    std::vector<std::string> row{job.name,
+                                 job.status,
+                                 upper(job.trainer),
+                                 formatAge(job.duration),
+                                 std::to_string(job.requestedGpus),
+                                 job.allocatedGpus ? std::to_string(*job.allocatedGpus) : kNone,
+                                 job.node,
+                                 job.reason};
     if (allNamespaces) row.insert(row.begin(), job.namespace_);
     rows.push_back(std::move(row));
   }
@@ -146,7 +170,9 @@ std::string listTable(const std::vector<JobView>& jobs, bool allNamespaces) {
 
 std::string getPage(const JobView& job, bool gpus) {
   std::string out;
-  auto line = [&](const char* key, const std::string& value) { out += fmt::format("{:<11}{}\n", fmt::format("{}:", key), value); };
+  auto line = [&](const char* key, const std::string& value) {
+    out += fmt::format("{:<11}{}\n", fmt::format("{}:", key), value);
+  };
   line("Name", job.name);
   line("Status", job.status);
   if (!job.reason.empty()) line("Reason", job.reason);
@@ -161,12 +187,17 @@ std::string getPage(const JobView& job, bool gpus) {
                                              {"----", "------", "---", "--------", "--------------", "----", "------"}};
   for (const Instance& i : job.instances)
     rows.push_back({i.name, i.status, formatAge(i.age), i.chief ? "true" : "false", std::to_string(i.gpus),
-                    i.node.empty() ? kNone : i.nodeIp.empty() ? i.node : fmt::format("{}({})", i.node, i.nodeIp), i.reason});
+                    i.node.empty()     ? kNone
+                    : i.nodeIp.empty() ? i.node
+                                       : fmt::format("{}({})", i.node, i.nodeIp),
+                    i.reason});
   out += alignColumns(rows, 2);
   if (gpus) {
     out += "\nGPUs:\n";
-    std::vector<std::vector<std::string>> cards{{"INSTANCE", "NODE(IP)", "GPU(Requested)"}, {"--------", "--------", "--------------"}};
-    for (const Instance& i : job.instances) cards.push_back({i.name, i.nodeIp.empty() ? kNone : i.nodeIp, std::to_string(i.gpus)});
+    std::vector<std::vector<std::string>> cards{{"INSTANCE", "NODE(IP)", "GPU(Requested)"},
+                                                {"--------", "--------", "--------------"}};
+    for (const Instance& i : job.instances)
+      cards.push_back({i.name, i.nodeIp.empty() ? kNone : i.nodeIp, std::to_string(i.gpus)});
     out += alignColumns(cards, 2);
     out += fmt::format("\nAllocated/Requested GPUs of Job: {}/{}\n", job.allocatedGpus.value_or(0), job.requestedGpus);
   }
@@ -186,7 +217,8 @@ json::Value jobJson(json::Arena& arena, const JobView& job) {
                             .set("chief", i.chief)
                             .set("requestGPUs", i.gpus)
                             .set("gpuMetrics", json::object(arena, std::span<const json::Member>()))
-                            .set("creationTimestamp", std::chrono::duration_cast<std::chrono::seconds>(i.created.time_since_epoch()).count())
+                            .set("creationTimestamp",
+                                 std::chrono::duration_cast<std::chrono::seconds>(i.created.time_since_epoch()).count())
                             .set("reason", i.reason)
                             .build());
   return json::Object(arena)
@@ -203,7 +235,8 @@ json::Value jobJson(json::Arena& arena, const JobView& job) {
       .set("priority", job.priority)
       .set("requestGPUs", job.requestedGpus)
       .set("allocatedGPUs", job.allocatedGpus.value_or(0))
-      .set("creationTimestamp", std::chrono::duration_cast<std::chrono::seconds>(job.created.time_since_epoch()).count())
+      .set("creationTimestamp",
+           std::chrono::duration_cast<std::chrono::seconds>(job.created.time_since_epoch()).count())
       .build();
 }
 

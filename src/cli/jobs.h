@@ -1,7 +1,7 @@
 // jobs.h
 //
-// One view of a training job, whatever shows it: list, get, top, why and the console read the same status engine. Pure: from
-// the job, its pods and its Gang as the API has them.
+// One view of a training job, whatever shows it: list, get, top, why and the console read the same status engine. Pure:
+// from the job, its pods and its Gang as the API has them.
 #pragma once
 
 #include <optional>
@@ -24,10 +24,10 @@ struct Instance {
 
 struct JobView {
   std::string uid, name, namespace_, trainer = "pytorchjob";
-  std::string status;    ///< QUEUING, PENDING, RUNNING, SUCCEEDED, FAILED
-  std::string reason;    ///< why it waits or failed; empty when there is nothing to explain
+  std::string status;  ///< QUEUING, PENDING, RUNNING, SUCCEEDED, FAILED
+  std::string reason;  ///< why it waits or failed; empty when there is nothing to explain
   std::string priority;
-  std::string node;      ///< chief's host IP, or N/A
+  std::string node;  ///< chief's host IP, or N/A
   int64_t requestedGpus = 0;
   std::optional<int64_t> allocatedGpus;  ///< while pending or running
   Time created{};

@@ -47,7 +47,8 @@ std::string arenaConfig(std::string_view key) {
   if (!text.ok()) return {};
   for (std::string_view line : split(*text, '\n')) {
     size_t equals = line.find('=');
-    if (equals != std::string_view::npos && trim(line.substr(0, equals)) == key) return std::string(trim(line.substr(equals + 1)));
+    if (equals != std::string_view::npos && trim(line.substr(0, equals)) == key)
+      return std::string(trim(line.substr(equals + 1)));
   }
   return {};
 }
@@ -56,7 +57,8 @@ std::string arenaConfig(std::string_view key) {
 
 Result<void> checkType(const std::string& type) {
   if (type.empty() || type == "pytorchjob" || type == "pytorch") return {};
-  return Error(Reason::BadRequest, fmt::format("jobs of type {} are not supported yet; supported: pytorchjob", quote(type)));
+  return Error(Reason::BadRequest,
+               fmt::format("jobs of type {} are not supported yet; supported: pytorchjob", quote(type)));
 }
 
 Result<Session> Session::open(const FlagSet& flags) {
@@ -77,7 +79,8 @@ Result<std::vector<JobView>> Session::read(const std::string& ns, const std::str
   std::string only = name.empty() ? "" : "?fieldSelector=metadata.name%3D" + net::percentEncode(name);
   STOKER_TRY(json::Doc jobs, api_->get("/apis/kubeflow.org/v1" + scope + "/pytorchjobs" + only));
   if (jobs["items"].empty()) return std::vector<JobView>();
-  std::string label = name.empty() ? "training.kubeflow.org%2Fjob-name" : "training.kubeflow.org%2Fjob-name%3D" + net::percentEncode(name);
+  std::string label = name.empty() ? "training.kubeflow.org%2Fjob-name"
+                                   : "training.kubeflow.org%2Fjob-name%3D" + net::percentEncode(name);
   STOKER_TRY(json::Doc podList, api_->get("/api/v1" + scope + "/pods?labelSelector=" + label));
   STOKER_TRY(json::Doc gangList, api_->get("/apis/stoker.dev/v1alpha1" + scope + "/gangs"));
   std::map<std::string, std::vector<api::Pod>> pods;  // by uid of the owner
@@ -100,12 +103,15 @@ Result<std::vector<JobView>> Session::read(const std::string& ns, const std::str
   return out;
 }
 
-Result<std::vector<JobView>> Session::jobs(bool allNamespaces, Time now) { return read(allNamespaces ? "" : namespace_, "", now); }
+Result<std::vector<JobView>> Session::jobs(bool allNamespaces, Time now) {
+  return read(allNamespaces ? "" : namespace_, "", now);
+}
 
 Result<JobView> Session::job(const std::string& name, Time now) {
   STOKER_TRY(std::vector<JobView> found, read(namespace_, name, now));
   if (found.empty())
-    return Error(Reason::NotFound, fmt::format("training job not found: there is no job {} in namespace {}, please use 'arena list' to make sure job is existed",
+    return Error(Reason::NotFound, fmt::format("training job not found: there is no job {} in namespace {}, please use "
+                                               "'arena list' to make sure job is existed",
                                                quote(name), namespace_));
   return found[0];
 }

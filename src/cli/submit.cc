@@ -18,7 +18,8 @@ Result<json::Value> pairs(json::Arena& arena, const std::vector<std::string>& en
   json::Object out(arena);
   for (const std::string& entry : entries) {
     size_t equals = entry.find('=');
-    if (equals == std::string::npos || equals == 0) return wrong(fmt::format("invalid {} {}: it must be key=value", what, quote(entry)));
+    if (equals == std::string::npos || equals == 0)
+      return wrong(fmt::format("invalid {} {}: it must be key=value", what, quote(entry)));
     out.set(entry.substr(0, equals), entry.substr(equals + 1));
   }
   return out.build();
@@ -38,24 +39,31 @@ Result<json::Value> toleration(json::Arena& arena, const std::string& text) {
     rest = rest.substr(0, colon);
   }
   if (!effect.empty() && effect != "NoSchedule" && effect != "PreferNoSchedule" && effect != "NoExecute")
-    return wrong(fmt::format("invalid --toleration {}: the effect must be NoSchedule, PreferNoSchedule or NoExecute", quote(text)));
+    return wrong(fmt::format("invalid --toleration {}: the effect must be NoSchedule, PreferNoSchedule or NoExecute",
+                             quote(text)));
   if (!op.empty() && op != "Equal" && op != "Exists")
     return wrong(fmt::format("invalid --toleration {}: the operator must be Equal or Exists", quote(text)));
   size_t equals = rest.find('=');
   std::string key = rest.substr(0, equals);
-  if (key.empty()) return wrong(fmt::format("invalid --toleration {}: it must be all, key, key=value or key=value:effect,operator", quote(text)));
+  if (key.empty())
+    return wrong(fmt::format("invalid --toleration {}: it must be all, key, key=value or key=value:effect,operator",
+                             quote(text)));
   out.set("key", key);
-  if (equals != std::string::npos && op != "Exists") out.set("value", rest.substr(equals + 1)).set("operator", "Equal");
-  else out.set("operator", "Exists");
+  if (equals != std::string::npos && op != "Exists")
+    out.set("value", rest.substr(equals + 1)).set("operator", "Equal");
+  else
+    out.set("operator", "Exists");
   return out.setNonEmpty("effect", effect).build();
 }
 
 }  // namespace
 
 std::vector<Flag> pytorchFlags() {
-  const std::string volumes = "datasets and volumes come with the data part of the platform; mount a hostPath or claim with a YAML job";
+  const std::string volumes =
+      "datasets and volumes come with the data part of the platform; mount a hostPath or claim with a YAML job";
   const std::string tensorboard = "TensorBoard is not served yet; write its logs to a volume and run it yourself";
-  const std::string sync = "code synchronisation needs images that are not there yet; put the code into the image or a volume";
+  const std::string sync =
+      "code synchronisation needs images that are not there yet; put the code into the image or a volume";
   return {
       {"name", 0, Type::String, "", "name of the job (required)"},
       {"image", 0, Type::String, "", "image of the containers (required)"},
@@ -74,8 +82,8 @@ std::vector<Flag> pytorchFlags() {
       {"rdma", 0, Type::Bool, "false", "wants an RDMA device"},
       {"gang", 0, Type::Bool, "false", "place all instances together (always so here)"},
       {"priority", 'p', Type::String, "", "PriorityClass of the pods"},
-      {"queue", 0, Type::Bool, "false", "wait in a queue (use the label kueue.x-k8s.io/queue-name to name it)", false, "",
-       "queues come with the quota part of the platform"},
+      {"queue", 0, Type::Bool, "false", "wait in a queue (use the label kueue.x-k8s.io/queue-name to name it)", false,
+       "", "queues come with the quota part of the platform"},
       {"toleration", 0, Type::List, "", "taints to tolerate: key, key=value, key=value:effect,operator or all"},
       {"selector", 0, Type::List, "", "labels the nodes must have: key=value"},
       {"config-file", 0, Type::List, "", "files to give the containers: path[:container path]", false, "",
@@ -87,7 +95,8 @@ std::vector<Flag> pytorchFlags() {
       {"hostNetwork", 0, Type::Bool, "false", "use the host's network"},
       {"hostIPC", 0, Type::Bool, "false", "use the host's IPC namespace"},
       {"hostPID", 0, Type::Bool, "false", "use the host's PID namespace"},
-      {"model-name", 0, Type::String, "", "register the result under this name", false, "", "the model registry is not there yet"},
+      {"model-name", 0, Type::String, "", "register the result under this name", false, "",
+       "the model registry is not there yet"},
       {"model-source", 0, Type::String, "", "where the model is", false, "", "the model registry is not there yet"},
       {"syncMode", 0, Type::String, "", "", true, "sync-mode", sync},
       {"sync-mode", 0, Type::String, "", "rsync or git", false, "", sync},
@@ -113,7 +122,8 @@ Result<json::Value> pytorchJob(json::Arena& arena, const FlagSet& flags, const s
                                const SubmitContext& context) {
   std::string name = flags.text("name"), image = flags.text("image");
   if (name.empty()) return wrong("--name must be set: the job needs a name");
-  if (auto problems = kube::dns1035Label(name); !problems.empty()) return wrong(fmt::format("invalid --name {}: {}", quote(name), problems[0]));
+  if (auto problems = kube::dns1035Label(name); !problems.empty())
+    return wrong(fmt::format("invalid --name {}: {}", quote(name), problems[0]));
   if (image.empty()) return wrong("--image must be set: the image the instances run");
   int64_t workers = flags.number("workers"), gpus = flags.number("gpus"), retry = flags.number("retry");
   if (workers < 1) return wrong(fmt::format("invalid --workers {}: a job has at least 1 instance", workers));
@@ -126,7 +136,8 @@ Result<json::Value> pytorchJob(json::Arena& arena, const FlagSet& flags, const s
   for (const char* quantity : {"cpu", "memory", "share-memory"})
     if (std::string text = flags.text(quantity); !text.empty())
       if (auto parsed = kube::Quantity::parse(text); !parsed.ok() || parsed->sign() < 0)
-        return wrong(fmt::format("invalid --{} {}: it must be an amount such as 2, 500m or 4Gi", quantity, quote(text)));
+        return wrong(
+            fmt::format("invalid --{} {}: it must be an amount such as 2, 500m or 4Gi", quantity, quote(text)));
 
   // The container.
   json::Object limits(arena);
@@ -143,19 +154,25 @@ Result<json::Value> pytorchJob(json::Arena& arena, const FlagSet& flags, const s
   bool devices = gpus > 0 || flags.given("device");
   if (!devices) env.push_back(json::Object(arena).set("name", "NVIDIA_VISIBLE_DEVICES").set("value", "void").build());
   STOKER_TRY(json::Value variables, pairs(arena, flags.list("env"), "--env"));
-  for (const json::Member& m : variables.members()) env.push_back(json::Object(arena).set("name", m.key).set("value", m.value).build());
+  for (const json::Member& m : variables.members())
+    env.push_back(json::Object(arena).set("name", m.key).set("value", m.value).build());
   std::vector<json::Value> mounts{json::Object(arena).set("name", "dshm").set("mountPath", "/dev/shm").build()};
   std::vector<json::Value> volumes{
       json::Object(arena)
           .set("name", "dshm")
-          .set("emptyDir", json::Object(arena).set("medium", "Memory").set("sizeLimit", flags.text("share-memory")).build())
+          .set("emptyDir",
+               json::Object(arena).set("medium", "Memory").set("sizeLimit", flags.text("share-memory")).build())
           .build()};
   int index = 0;
   for (const std::string& directory : flags.list("data-dir")) {
-    if (directory.empty() || directory[0] != '/') return wrong(fmt::format("invalid --data-dir {}: it must be an absolute path", quote(directory)));
+    if (directory.empty() || directory[0] != '/')
+      return wrong(fmt::format("invalid --data-dir {}: it must be an absolute path", quote(directory)));
     std::string volume = fmt::format("training-data-{}", index++);
     mounts.push_back(json::Object(arena).set("name", volume).set("mountPath", directory).build());
-    volumes.push_back(json::Object(arena).set("name", volume).set("hostPath", json::Object(arena).set("path", directory).build()).build());
+    volumes.push_back(json::Object(arena)
+                          .set("name", volume)
+                          .set("hostPath", json::Object(arena).set("path", directory).build())
+                          .build());
   }
   std::vector<json::Value> command{json::string(arena, flags.text("shell")), json::string(arena, "-c"),
                                    json::string(arena, join(arguments, " "))};
@@ -168,7 +185,8 @@ Result<json::Value> pytorchJob(json::Arena& arena, const FlagSet& flags, const s
   // The pods.
   json::Object podSpec(arena);
   podSpec.set("containers", json::array(arena, {container.build()})).set("volumes", json::array(arena, volumes));
-  podSpec.setNonEmpty("priorityClassName", flags.text("priority")).setNonEmpty("schedulerName", flags.text("scheduler"));
+  podSpec.setNonEmpty("priorityClassName", flags.text("priority"))
+      .setNonEmpty("schedulerName", flags.text("scheduler"));
   for (const char* host : {"hostNetwork", "hostIPC", "hostPID"})
     if (flags.flag(host)) podSpec.set(host, true);
   if (flags.flag("hostNetwork")) podSpec.set("dnsPolicy", "ClusterFirstWithHostNet");
@@ -180,20 +198,30 @@ Result<json::Value> pytorchJob(json::Arena& arena, const FlagSet& flags, const s
     tolerations.push_back(one);
   }
   if (!tolerations.empty()) podSpec.set("tolerations", json::array(arena, tolerations));
-  for (const std::string& secret : flags.list("image-pull-secret")) secrets.push_back(json::Object(arena).set("name", secret).build());
+  for (const std::string& secret : flags.list("image-pull-secret"))
+    secrets.push_back(json::Object(arena).set("name", secret).build());
   if (!secrets.empty()) podSpec.set("imagePullSecrets", json::array(arena, secrets));
 
   STOKER_TRY(json::Value userLabels, pairs(arena, flags.list("label"), "--label"));
   STOKER_TRY(json::Value userAnnotations, pairs(arena, flags.list("annotation"), "--annotation"));
   json::Object labels(arena), annotations(arena), jobLabels(arena);
-  labels.set("app", "pytorchjob").set("chart", "pytorchjob").set("release", name).set("heritage", "stoker").set("createdBy", "PyTorchJob");
-  jobLabels.set("app", "pytorchjob").set("chart", "pytorchjob").set("release", name).set("heritage", "stoker").set("createdBy", "arena");
+  labels.set("app", "pytorchjob")
+      .set("chart", "pytorchjob")
+      .set("release", name)
+      .set("heritage", "stoker")
+      .set("createdBy", "PyTorchJob");
+  jobLabels.set("app", "pytorchjob")
+      .set("chart", "pytorchjob")
+      .set("release", name)
+      .set("heritage", "stoker")
+      .set("createdBy", "arena");
   for (const json::Member& m : userLabels.members()) {
     labels.set(m.key, m.value);
     jobLabels.set(m.key, m.value);
   }
   json::Object jobAnnotations(arena);
-  jobAnnotations.set("requestGPUsOfJobOwner", std::to_string(workers * gpus)).setNonEmpty("arena.kubeflow.org/username", context.user);
+  jobAnnotations.set("requestGPUsOfJobOwner", std::to_string(workers * gpus))
+      .setNonEmpty("arena.kubeflow.org/username", context.user);
   for (const json::Member& m : userAnnotations.members()) {
     annotations.set(m.key, m.value);
     jobAnnotations.set(m.key, m.value);
@@ -203,7 +231,11 @@ Result<json::Value> pytorchJob(json::Arena& arena, const FlagSet& flags, const s
   if (!annotations.empty()) podMeta.set("annotations", annotations.build());
   json::Value podTemplate = json::Object(arena).set("metadata", podMeta.build()).set("spec", podSpec.build()).build();
   auto replica = [&](int64_t count, const char* restart) {
-    return json::Object(arena).set("replicas", count).set("restartPolicy", restart).set("template", podTemplate).build();
+    return json::Object(arena)
+        .set("replicas", count)
+        .set("restartPolicy", restart)
+        .set("template", podTemplate)
+        .build();
   };
   json::Object replicas(arena);
   replicas.set("Master", replica(1, retry > 0 ? "OnFailure" : "Never"));
@@ -212,11 +244,15 @@ Result<json::Value> pytorchJob(json::Arena& arena, const FlagSet& flags, const s
   json::Object runPolicy(arena);
   runPolicy.set("cleanPodPolicy", policy);
   if (retry > 0) runPolicy.set("backoffLimit", retry);
-  auto seconds = [](Duration d) { return static_cast<int64_t>(std::chrono::duration_cast<std::chrono::seconds>(d).count()); };
+  auto seconds = [](Duration d) {
+    return static_cast<int64_t>(std::chrono::duration_cast<std::chrono::seconds>(d).count());
+  };
   if (auto timeout = flags.duration("running-timeout")) runPolicy.set("activeDeadlineSeconds", seconds(*timeout));
   if (auto ttl = flags.duration("ttl-after-finished")) runPolicy.set("ttlSecondsAfterFinished", seconds(*ttl));
   json::Object spec(arena);
-  spec.set("runPolicy", runPolicy.build()).set("pytorchReplicaSpecs", replicas.build()).setNonEmpty("nprocPerNode", flags.text("nproc-per-node"));
+  spec.set("runPolicy", runPolicy.build())
+      .set("pytorchReplicaSpecs", replicas.build())
+      .setNonEmpty("nprocPerNode", flags.text("nproc-per-node"));
   return json::Object(arena)
       .set("apiVersion", "kubeflow.org/v1")
       .set("kind", "PyTorchJob")

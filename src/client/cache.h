@@ -1,7 +1,7 @@
 // cache.h
 //
-// What one process knows of one kind: every object decoded once into its slim struct, indexed by owner and node. Filled by an
-// Informer (informer.h), read by reconcile functions through a View. Lives on one Loop; no locks.
+// What one process knows of one kind: every object decoded once into its slim struct, indexed by owner and node. Filled
+// by an Informer (informer.h), read by reconcile functions through a View. Lives on one Loop; no locks.
 #pragma once
 
 #include <map>
@@ -103,8 +103,10 @@ class Cache final : public CacheBase {
  private:
   using IndexMap = std::unordered_map<std::string, std::set<Key>>;
   static std::string nodeOf(const T& object) {
-    if constexpr (requires { object.spec.nodeName; }) return object.spec.nodeName;
-    else return {};
+    if constexpr (requires { object.spec.nodeName; })
+      return object.spec.nodeName;
+    else
+      return {};
   }
   static void drop(IndexMap& index, const std::string& value, const Key& key) {
     auto it = index.find(value);

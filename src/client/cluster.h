@@ -1,10 +1,11 @@
 // cluster.h
 //
-// The one door to the API. Controllers, scheduler, node agent and CLI see a Cluster and cannot tell which one: LocalCluster
-// (apiserver/local_cluster.h: a call into the registry with the identity of a ServiceAccount) or RemoteCluster (HTTPS).
+// The one door to the API. Controllers, scheduler, node agent and CLI see a Cluster and cannot tell which one:
+// LocalCluster (apiserver/local_cluster.h: a call into the registry with the identity of a ServiceAccount) or
+// RemoteCluster (HTTPS).
 //
-// Everything is asynchronous: callbacks run on whatever thread completes the call (for LocalCluster reads: the caller's,
-// before the call returns; for writes: the commit thread). Callers that own state post into their Loop.
+// Everything is asynchronous: callbacks run on whatever thread completes the call (for LocalCluster reads: the
+// caller's, before the call returns; for writes: the commit thread). Callers that own state post into their Loop.
 #pragma once
 
 #include <cstdint>
@@ -60,8 +61,8 @@ struct WatchOptions {
 struct WatchEvent {
   enum class Type { Added, Modified, Deleted, Bookmark, Error };
   Type type = Type::Added;
-  Object object;                 ///< for Bookmark only resourceVersion is set
-  Error error;                   ///< for Error: Expired/Gone = list again; anything else = watch again. The stream has ended.
+  Object object;  ///< for Bookmark only resourceVersion is set
+  Error error;    ///< for Error: Expired/Gone = list again; anything else = watch again. The stream has ended.
 };
 /// Dropping it ends the watch; no callback runs afterwards.
 class Subscription {
@@ -82,13 +83,14 @@ struct Write {
   std::string resourceVersion;  ///< precondition, empty = none (Patch: put into the patch; Delete: preconditions)
   std::string uid;              ///< precondition
   std::optional<int64_t> gracePeriodSeconds;
-  std::string propagation;      ///< Orphan, Background, Foreground; empty = the kind's default
+  std::string propagation;  ///< Orphan, Background, Foreground; empty = the kind's default
 };
 
 /// How several writes go together.
 enum class Mode {
   Each,      ///< independent of each other
-  Sequence,  ///< in order; the first failure stops the rest (reported as Aborted). One transaction where the cluster has them.
+  Sequence,  ///< in order; the first failure stops the rest (reported as Aborted). One transaction where the cluster
+             ///< has them.
 };
 
 template <class T>

@@ -4,7 +4,8 @@
 
 namespace stoker::client {
 namespace {
-// First pause after a failed list or watch; doubled up to the bound. A server that restarts is back within the first few.
+// First pause after a failed list or watch; doubled up to the bound. A server that restarts is back within the first
+// few.
 constexpr Duration kFirstPause = 100ms;
 constexpr int kMaxDoublings = 8;
 // A watch that held this long was a good one: its end is a matter of course, not a failure to back off from.
@@ -17,15 +18,21 @@ struct Informer::Link {
 };
 
 Informer::Informer(Cluster& cluster, Loop& loop, Gvr resource, CacheBase& cache)
-    : cluster_(cluster), loop_(loop), resource_(std::move(resource)), cache_(cache), link_(std::make_shared<Link>(Link{this})) {}
+    : cluster_(cluster),
+      loop_(loop),
+      resource_(std::move(resource)),
+      cache_(cache),
+      link_(std::make_shared<Link>(Link{this})) {}
 
 Informer::~Informer() { link_->informer = nullptr; }
 
 void Informer::start() { list(); }
 
 void Informer::onSynced(std::function<void()> callback) {
-  if (synced_) callback();
-  else syncedCallbacks_.push_back(std::move(callback));
+  if (synced_)
+    callback();
+  else
+    syncedCallbacks_.push_back(std::move(callback));
 }
 
 void Informer::list() {
@@ -75,14 +82,17 @@ void Informer::apply(const WatchEvent& event) {
   failures_ = 0;
   if (event.type != WatchEvent::Type::Bookmark) {
     Key key{event.object.namespace_, event.object.name};
-    // Older than what is known of this object: a repetition. Of an object that is not there, everything up to `seen` is old.
+    // Older than what is known of this object: a repetition. Of an object that is not there, everything up to `seen` is
+    // old.
     uint64_t known = cache_.versionOf(key);
     if (event.object.resourceVersion > (known != 0 ? known : seen_)) {
       const api::ObjectMeta* old = cache_.meta(key);
       std::optional<api::ObjectMeta> before;
       if (old) before = *old;
-      if (event.type == WatchEvent::Type::Deleted) cache_.erase(key);
-      else cache_.put(event.object);
+      if (event.type == WatchEvent::Type::Deleted)
+        cache_.erase(key);
+      else
+        cache_.put(event.object);
       const api::ObjectMeta* after = cache_.meta(key);
       if (before || after)
         for (const auto& handler : handlers_) handler(key, before ? &*before : nullptr, after);

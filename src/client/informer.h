@@ -1,8 +1,8 @@
 // informer.h
 //
-// List, then watch for ever, kept in a Cache. A broken watch is taken up again where it stopped; an expired one is listed
-// again, and the difference is reported as if it had been watched. Events of an older state than the cached one (repeated
-// by a reconnect) are dropped.
+// List, then watch for ever, kept in a Cache. A broken watch is taken up again where it stopped; an expired one is
+// listed again, and the difference is reported as if it had been watched. Events of an older state than the cached one
+// (repeated by a reconnect) are dropped.
 #pragma once
 
 #include "client/cache.h"

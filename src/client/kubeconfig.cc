@@ -39,7 +39,8 @@ Result<ServerAccess> readKubeconfig(const std::string& text, const std::string& 
   json::Value config = documents[0];
   ServerAccess out;
   out.context = context.empty() ? config["current-context"].str() : context;
-  if (out.context.empty()) return Error(Reason::BadRequest, "the kubeconfig has no current-context; set one with kubectl config use-context");
+  if (out.context.empty())
+    return Error(Reason::BadRequest, "the kubeconfig has no current-context; set one with kubectl config use-context");
   STOKER_TRY(json::Value chosen, entry(config, "contexts", "context", out.context));
   out.cluster = chosen["cluster"].str();
   out.user = chosen["user"].str();
@@ -47,12 +48,14 @@ Result<ServerAccess> readKubeconfig(const std::string& text, const std::string& 
   STOKER_TRY(json::Value cluster, entry(config, "clusters", "cluster", out.cluster));
   std::string server = cluster["server"].str();
   std::string_view rest = server;
-  if (rest.starts_with("https://")) rest.remove_prefix(8);
+  if (rest.starts_with("https://"))
+    rest.remove_prefix(8);
   else if (rest.starts_with("http://")) {
     rest.remove_prefix(7);
     out.tls = false;
   } else
-    return Error(Reason::BadRequest, fmt::format("server {} of cluster {} must start with https:// or http://", quote(server), out.cluster));
+    return Error(Reason::BadRequest, fmt::format("server {} of cluster {} must start with https:// or http://",
+                                                 quote(server), out.cluster));
   out.port = out.tls ? 443 : 80;
   size_t slash = rest.find('/');
   if (slash != std::string_view::npos) {
@@ -66,23 +69,30 @@ Result<ServerAccess> readKubeconfig(const std::string& text, const std::string& 
     std::string_view digits = rest.substr(colon + 1);
     auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), out.port);
     if (ec != std::errc() || end != digits.data() + digits.size() || out.port == 0)
-      return Error(Reason::BadRequest, fmt::format("server {} of cluster {} has no valid port", quote(server), out.cluster));
+      return Error(Reason::BadRequest,
+                   fmt::format("server {} of cluster {} has no valid port", quote(server), out.cluster));
     rest = rest.substr(0, colon);
   }
   if (bracketed && rest.ends_with(']')) rest = rest.substr(1, rest.size() - 2);
   out.host = rest;
-  if (out.host.empty()) return Error(Reason::BadRequest, fmt::format("server {} of cluster {} names no host", quote(server), out.cluster));
+  if (out.host.empty())
+    return Error(Reason::BadRequest, fmt::format("server {} of cluster {} names no host", quote(server), out.cluster));
   out.insecureSkipVerify = cluster["insecure-skip-tls-verify"].asBool();
   out.serverName = cluster["tls-server-name"].str();
   STOKER_TRY(out.caPem, material(cluster, "certificate-authority", directory));
   if (out.user.empty()) return out;
   STOKER_TRY(json::Value user, entry(config, "users", "user", out.user));
   if (user.has("exec") || user.has("auth-provider"))
-    return Error(Reason::BadRequest, fmt::format("user {} of the kubeconfig needs a credential plugin, which is not supported yet; use a "
-                                                 "certificate or a token", out.user));
+    return Error(Reason::BadRequest,
+                 fmt::format("user {} of the kubeconfig needs a credential plugin, which is not supported yet; use a "
+                             "certificate or a token",
+                             out.user));
   if (user.has("username") || user.has("password"))
-    return Error(Reason::BadRequest, fmt::format("user {} of the kubeconfig has a name and a password, which Kubernetes no longer knows; use "
-                                                 "a certificate or a token", out.user));
+    return Error(
+        Reason::BadRequest,
+        fmt::format("user {} of the kubeconfig has a name and a password, which Kubernetes no longer knows; use "
+                    "a certificate or a token",
+                    out.user));
   STOKER_TRY(out.certificatePem, material(user, "client-certificate", directory));
   STOKER_TRY(out.keyPem, material(user, "client-key", directory));
   out.token = user["token"].str();

@@ -19,8 +19,8 @@ struct ServerAccess {
   std::string user, cluster, context;
 };
 
-/// `context` empty: current-context. `directory`: what relative file names are relative to. Errors name the entry that is
-/// missing. Exec credential plugins are refused with a sentence that says so.
+/// `context` empty: current-context. `directory`: what relative file names are relative to. Errors name the entry that
+/// is missing. Exec credential plugins are refused with a sentence that says so.
 Result<ServerAccess> readKubeconfig(const std::string& text, const std::string& context, const std::string& directory);
 
 }  // namespace stoker::client

@@ -6,8 +6,8 @@
 
 namespace stoker::client {
 namespace {
-// Timers follow the wall clock, waiting does not: it is looked at again at least this often, in case it was set forward (and
-// waits far ahead would overflow).
+// Timers follow the wall clock, waiting does not: it is looked at again at least this often, in case it was set forward
+// (and waits far ahead would overflow).
 constexpr Duration kLongestWait = 60s;
 }  // namespace
 
@@ -97,8 +97,10 @@ void ThreadLoop::run() {
       lock.lock();
       continue;
     }
-    if (timers_.empty()) wake_.wait(lock);
-    else wake_.wait_for(lock, std::clamp(timers_.begin()->first.first - clock_.now(), Duration(0), kLongestWait));
+    if (timers_.empty())
+      wake_.wait(lock);
+    else
+      wake_.wait_for(lock, std::clamp(timers_.begin()->first.first - clock_.now(), Duration(0), kLongestWait));
   }
   // What is left is destroyed without the lock: it may own things that post.
   std::deque<Task> tasks = std::move(tasks_);

@@ -1,5 +1,5 @@
-// loop.h: one thread's queue of tasks and timers. Everything a controller, informer or agent core owns lives on one Loop and
-// needs no lock. The simulator drives a ManualLoop; the product a ThreadLoop.
+// loop.h: one thread's queue of tasks and timers. Everything a controller, informer or agent core owns lives on one
+// Loop and needs no lock. The simulator drives a ManualLoop; the product a ThreadLoop.
 #pragma once
 
 #include <atomic>
@@ -37,7 +37,8 @@ class ThreadLoop final : public Loop {
   void post(Task task) override;
   uint64_t at(Time when, Task task) override;
   void cancel(uint64_t id) override;
-  /// Finishes the running task, drops the rest and all that is posted later. Idempotent; joins unless called from the loop.
+  /// Finishes the running task, drops the rest and all that is posted later. Idempotent; joins unless called from the
+  /// loop.
   void stop();
   /// Runs `task` on the loop and waits until it has; returns without having run it when the loop has been stopped.
   void call(const Task& task);
@@ -65,13 +66,14 @@ class ManualLoop final : public Loop {
   void cancel(uint64_t id) override;
 
   size_t pending() const { return tasks_.size(); }
-  bool runOne();                 ///< the oldest task; false when none waits
-  void runAll();                 ///< until none waits (timers not included)
+  bool runOne();  ///< the oldest task; false when none waits
+  void runAll();  ///< until none waits (timers not included)
   std::optional<Time> nextTimer() const;
-  void fireTimers();             ///< posts the tasks of all timers that are due
-  /// Runs tasks and due timers, moving the clock from timer to timer, until nothing is left before `end`; then sets it there.
+  void fireTimers();  ///< posts the tasks of all timers that are due
+  /// Runs tasks and due timers, moving the clock from timer to timer, until nothing is left before `end`; then sets it
+  /// there.
   void runUntil(Time end);
-  void clear();                  ///< drops everything: a crash
+  void clear();  ///< drops everything: a crash
 
  private:
   ManualClock& clock_;

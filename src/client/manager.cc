@@ -8,8 +8,8 @@
 namespace stoker::client {
 namespace {
 
-constexpr Duration kFirstRetry = 5ms;   // controller-runtime's exponential per-key back-off: 5 ms * 2^n ...
-constexpr Duration kLastRetry = 60s;    // ... but bounded lower than its 1000 s: a person may be waiting
+constexpr Duration kFirstRetry = 5ms;     // controller-runtime's exponential per-key back-off: 5 ms * 2^n ...
+constexpr Duration kLastRetry = 60s;      // ... but bounded lower than its 1000 s: a person may be waiting
 constexpr size_t kMaxEventCounts = 4096;  // remembered for counting repeats; forgetting only costs a new Event object
 
 Duration backoff(int failures) {
@@ -107,8 +107,10 @@ bool Manager::synced() const {
 }
 
 void Manager::onSynced(std::function<void()> callback) {
-  if (synced()) callback();
-  else syncedCallbacks_.push_back(std::move(callback));
+  if (synced())
+    callback();
+  else
+    syncedCallbacks_.push_back(std::move(callback));
 }
 
 bool Manager::idle() const {
@@ -170,17 +172,20 @@ void Manager::reconcile(const WorkId& id) {
   if (!plan.events.empty()) writeEvents(plan.events);
   work.running = true;
   ++inFlight_;
-  if (running->writes.empty()) release(running);
-  else submit(running);
+  if (running->writes.empty())
+    release(running);
+  else
+    submit(running);
 }
 
 void Manager::submit(const std::shared_ptr<Running>& running) {
-  writers_[running->id.first]->write(running->writes, running->mode,
-                 [this, &loop = loop_, alive = alive_, running](std::vector<Result<Object>> results) {
-                   loop.post([this, alive, running, results = std::move(results)]() mutable {
-                     if (*alive) finished(running, std::move(results));
-                   });
-                 });
+  writers_[running->id.first]->write(
+      running->writes, running->mode,
+      [this, &loop = loop_, alive = alive_, running](std::vector<Result<Object>> results) {
+        loop.post([this, alive, running, results = std::move(results)]() mutable {
+          if (*alive) finished(running, std::move(results));
+        });
+      });
 }
 
 void Manager::finished(const std::shared_ptr<Running>& running, std::vector<Result<Object>> results) {
@@ -197,8 +202,8 @@ void Manager::finished(const std::shared_ptr<Running>& running, std::vector<Resu
       running->remaining.push_back(std::move(write));
     } else if (error.reason == Reason::NotFound && write.verb == Write::Verb::Delete) {
       // Gone is what was wanted.
-    } else if (error.reason == Reason::AlreadyExists && write.verb == Write::Verb::Create && write.subresource.empty() &&
-               !ownerUid(write.body).empty()) {
+    } else if (error.reason == Reason::AlreadyExists && write.verb == Write::Verb::Create &&
+               write.subresource.empty() && !ownerUid(write.body).empty()) {
       taken.emplace_back(std::move(write), error);
     } else {
       fail(*running, write, error);
@@ -220,7 +225,8 @@ void Manager::verify(const std::shared_ptr<Running>& running, Write write, Error
       const auto& [write, error] = *asked;
       if (found.ok() && ownerUid(*found->bytes) == ownerUid(write.body))
         waitFor(running->id, write.resource, found->resourceVersion);
-      else fail(*running, write, error);
+      else
+        fail(*running, write, error);
       if (--running->questions == 0) proceed(running);
     });
   });
@@ -228,16 +234,18 @@ void Manager::verify(const std::shared_ptr<Running>& running, Write write, Error
 
 void Manager::fail(Running& running, const Write& write, const Error& error) {
   running.failed = true;
-  // Somebody else was faster: that is what the next attempt is for. What goes on failing is said at first and then once per
-  // longest pause.
+  // Somebody else was faster: that is what the next attempt is for. What goes on failing is said at first and then once
+  // per longest pause.
   int before = work_.at(running.id).failures;
-  bool usual = error.reason == Reason::Conflict || error.reason == Reason::NotFound || error.reason == Reason::AlreadyExists ||
-               (before > 0 && backoff(before) < kLastRetry);
+  bool usual = error.reason == Reason::Conflict || error.reason == Reason::NotFound ||
+               error.reason == Reason::AlreadyExists || (before > 0 && backoff(before) < kLastRetry);
   std::string text = fmt::format("{} {}/{}: cannot write {} {}: {}", controllers_[running.id.first]->name(),
                                  running.id.second.namespace_, running.id.second.name, write.resource.groupResource(),
                                  write.name, error.message);
-  if (usual) log::debug("manager", "{}", text);
-  else log::warn("manager", "{}", text);
+  if (usual)
+    log::debug("manager", "{}", text);
+  else
+    log::warn("manager", "{}", text);
 }
 
 // What went wrong did no harm: the rest of the sequence is tried. Each round is shorter than the one before.
@@ -301,18 +309,19 @@ void Manager::writeEvents(const std::vector<EventNote>& notes) {
     ids.push_back(join({note.uid, note.type, note.reason, note.message, note.kind, note.namespace_, note.name}, "\n"));
     writes.push_back(eventWrite(note, ids.back()));
   }
-  cluster_.write(std::move(writes), Mode::Each,
-                 [this, &loop = loop_, alive = alive_, ids = std::move(ids)](const std::vector<Result<Object>>& results) {
-                   std::vector<std::string> lost;
-                   for (size_t i = 0; i < results.size() && i < ids.size(); ++i)
-                     if (!results[i].ok()) lost.push_back(ids[i]);
-                   if (lost.empty()) return;
-                   // Never written, or deleted since: there is nothing to count up, so the next one is a new object.
-                   loop.post([this, alive, lost = std::move(lost)] {
-                     if (!*alive) return;
-                     for (const std::string& id : lost) eventCounts_.erase(id);
-                   });
-                 });
+  cluster_.write(
+      std::move(writes), Mode::Each,
+      [this, &loop = loop_, alive = alive_, ids = std::move(ids)](const std::vector<Result<Object>>& results) {
+        std::vector<std::string> lost;
+        for (size_t i = 0; i < results.size() && i < ids.size(); ++i)
+          if (!results[i].ok()) lost.push_back(ids[i]);
+        if (lost.empty()) return;
+        // Never written, or deleted since: there is nothing to count up, so the next one is a new object.
+        loop.post([this, alive, lost = std::move(lost)] {
+          if (!*alive) return;
+          for (const std::string& id : lost) eventCounts_.erase(id);
+        });
+      });
 }
 
 Write Manager::eventWrite(const EventNote& note, const std::string& id) {
@@ -328,27 +337,30 @@ Write Manager::eventWrite(const EventNote& note, const std::string& id) {
     return patch;
   }
   known.name = fmt::format("{}.{:016x}", note.name, ids_.random());
-  json::Value event =
-      json::Object(arena)
-          .set("apiVersion", "v1")
-          .set("kind", "Event")
-          .set("metadata", json::Object(arena).set("name", known.name).set("namespace", ns).build())
-          .set("involvedObject", json::Object(arena)
-                                     .set("apiVersion", note.apiVersion)
-                                     .set("kind", note.kind)
-                                     .setNonEmpty("namespace", note.namespace_)
-                                     .set("name", note.name)
-                                     .setNonEmpty("uid", note.uid)
-                                     .build())
-          .set("type", note.type)
-          .set("reason", note.reason)
-          .set("message", note.message)
-          .set("source", json::Object(arena).set("component", options_.component).build())
-          .set("firstTimestamp", now)
-          .set("lastTimestamp", now)
-          .set("count", 1)
-          .build();
-  return {.verb = Write::Verb::Create, .resource = events, .namespace_ = ns, .name = known.name, .body = json::print(event)};
+  json::Value event = json::Object(arena)
+                          .set("apiVersion", "v1")
+                          .set("kind", "Event")
+                          .set("metadata", json::Object(arena).set("name", known.name).set("namespace", ns).build())
+                          .set("involvedObject", json::Object(arena)
+                                                     .set("apiVersion", note.apiVersion)
+                                                     .set("kind", note.kind)
+                                                     .setNonEmpty("namespace", note.namespace_)
+                                                     .set("name", note.name)
+                                                     .setNonEmpty("uid", note.uid)
+                                                     .build())
+                          .set("type", note.type)
+                          .set("reason", note.reason)
+                          .set("message", note.message)
+                          .set("source", json::Object(arena).set("component", options_.component).build())
+                          .set("firstTimestamp", now)
+                          .set("lastTimestamp", now)
+                          .set("count", 1)
+                          .build();
+  return {.verb = Write::Verb::Create,
+          .resource = events,
+          .namespace_ = ns,
+          .name = known.name,
+          .body = json::print(event)};
 }
 
 }  // namespace stoker::client

@@ -1,7 +1,8 @@
 // manager.h
 //
-// Runs controllers: informers fill the View, changes make keys dirty, a dirty key is reconciled into a Plan, the plan is
-// applied, and the key rests until the informers have seen what it wrote. One Loop drives it all, so the simulator can.
+// Runs controllers: informers fill the View, changes make keys dirty, a dirty key is reconciled into a Plan, the plan
+// is applied, and the key rests until the informers have seen what it wrote. One Loop drives it all, so the simulator
+// can.
 #pragma once
 
 #include <deque>
@@ -18,7 +19,8 @@ namespace stoker::client {
 
 class Manager;
 
-/// A decision procedure over one kind of key. Implementations hold no state that matters: the same View gives the same Plan.
+/// A decision procedure over one kind of key. Implementations hold no state that matters: the same View gives the same
+/// Plan.
 class Controller {
  public:
   virtual ~Controller() = default;
@@ -29,7 +31,8 @@ class Controller {
 };
 
 /// Maps a change to the keys that must look at it. `before`/`after` as in ChangeHandler.
-using KeysOf = std::function<std::vector<Key>(const Key& key, const api::ObjectMeta* before, const api::ObjectMeta* after)>;
+using KeysOf =
+    std::function<std::vector<Key>(const Key& key, const api::ObjectMeta* before, const api::ObjectMeta* after)>;
 
 /// The object itself.
 std::vector<Key> selfKey(const Key& key, const api::ObjectMeta*, const api::ObjectMeta*);

@@ -28,18 +28,29 @@ struct Plan {
 
   template <class T>
   Write& create(const std::string& ns, const std::string& name, std::string body) {
-    return add({.verb = Write::Verb::Create, .resource = gvrOf<T>(), .namespace_ = ns, .name = name, .body = std::move(body)});
+    return add(
+        {.verb = Write::Verb::Create, .resource = gvrOf<T>(), .namespace_ = ns, .name = name, .body = std::move(body)});
   }
   template <class T>
-  Write& patch(const std::string& ns, const std::string& name, std::string mergePatch, const std::string& subresource = "") {
-    return add({.verb = Write::Verb::Patch, .resource = gvrOf<T>(), .namespace_ = ns, .name = name,
-                .subresource = subresource, .body = std::move(mergePatch)});
+  Write& patch(const std::string& ns, const std::string& name, std::string mergePatch,
+               const std::string& subresource = "") {
+    return add({.verb = Write::Verb::Patch,
+                .resource = gvrOf<T>(),
+                .namespace_ = ns,
+                .name = name,
+                .subresource = subresource,
+                .body = std::move(mergePatch)});
   }
   template <class T>
   Write& remove(const std::string& ns, const std::string& name, const std::string& uid,
                 std::optional<int64_t> grace = std::nullopt, const std::string& propagation = "") {
-    return add({.verb = Write::Verb::Delete, .resource = gvrOf<T>(), .namespace_ = ns, .name = name, .uid = uid,
-                .gracePeriodSeconds = grace, .propagation = propagation});
+    return add({.verb = Write::Verb::Delete,
+                .resource = gvrOf<T>(),
+                .namespace_ = ns,
+                .name = name,
+                .uid = uid,
+                .gracePeriodSeconds = grace,
+                .propagation = propagation});
   }
   /// An event about a typed object.
   template <class T>

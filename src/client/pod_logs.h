@@ -33,9 +33,9 @@ class LogSink {
 class PodLogs {
  public:
   virtual ~PodLogs() = default;
-  /// Ok: text follows to `sink` (possibly after the call returns), then finish(). Error: nothing was written; NotFound when
-  /// the container has not started ("container \"x\" in pod \"y\" is waiting to start: ContainerCreating" is BadRequest and
-  /// decided by the API server, which knows the pod's status).
+  /// Ok: text follows to `sink` (possibly after the call returns), then finish(). Error: nothing was written; NotFound
+  /// when the container has not started ("container \"x\" in pod \"y\" is waiting to start: ContainerCreating" is
+  /// BadRequest and decided by the API server, which knows the pod's status).
   virtual Result<void> open(const std::string& podUid, const LogOptions& options, std::shared_ptr<LogSink> sink) = 0;
 };
 

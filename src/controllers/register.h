@@ -14,8 +14,8 @@ struct ControllerOptions {
   NodeLifecycleOptions nodes;
 };
 
-/// Adds all Controllers to `manager`. Beside them, an embedded control plane runs a GarbageCollector and a NamespaceKeeper
-/// (both take the list of kinds, and addResource when a CRD appears).
+/// Adds all Controllers to `manager`. Beside them, an embedded control plane runs a GarbageCollector and a
+/// NamespaceKeeper (both take the list of kinds, and addResource when a CRD appears).
 void registerControllers(client::Manager& manager, const ControllerOptions& options);
 
 }  // namespace stoker::controllers

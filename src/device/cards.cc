@@ -43,11 +43,13 @@ Result<std::vector<CardChoice>> parseCards(std::string_view text) {
       kind.indices.push_back(index);
     }
     std::sort(kind.indices.begin(), kind.indices.end());
-    if (std::adjacent_find(kind.indices.begin(), kind.indices.end()) != kind.indices.end()) return bad("an index is there twice");
+    if (std::adjacent_find(kind.indices.begin(), kind.indices.end()) != kind.indices.end())
+      return bad("an index is there twice");
     out.push_back(std::move(kind));
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.resource < b.resource; });
-  if (std::adjacent_find(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.resource == b.resource; }) != out.end())
+  if (std::adjacent_find(out.begin(), out.end(),
+                         [](const auto& a, const auto& b) { return a.resource == b.resource; }) != out.end())
     return bad("a resource is there twice");
   return out;
 }

@@ -1,7 +1,7 @@
 // cards.h
 //
-// Cards by index, as they travel in a placement and in the pod annotation stoker.dev/cards: "nvidia.com/gpu=0,1;rdma/hca=2".
-// Written by the scheduler, obeyed by the node agent.
+// Cards by index, as they travel in a placement and in the pod annotation stoker.dev/cards:
+// "nvidia.com/gpu=0,1;rdma/hca=2". Written by the scheduler, obeyed by the node agent.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ Result<std::vector<CardChoice>> parseCards(std::string_view text);
 /// Extended resources are cards: names with a domain that is not kubernetes.io. Each unit has an index on its node.
 bool isCardResource(std::string_view resource);
 
-/// More units than this on one node are counted but have no index: such a resource is a quantity (bytes of something), not a
-/// set of devices. Generous: time-slicing 16 cards 64-fold is 1024.
+/// More units than this on one node are counted but have no index: such a resource is a quantity (bytes of something),
+/// not a set of devices. Generous: time-slicing 16 cards 64-fold is 1024.
 inline constexpr int64_t kMaxCardsPerNode = 4096;
 
 }  // namespace stoker::device

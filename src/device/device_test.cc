@@ -10,7 +10,8 @@
 namespace stoker::device {
 namespace {
 
-// ---- cards as text ---------------------------------------------------------------------------------------------------
+// ---- cards as text
+// ---------------------------------------------------------------------------------------------------
 
 TEST(Cards, printSortedAndParseBack) {
   std::vector<CardChoice> cards{{"rdma/hca", {2}}, {"nvidia.com/gpu", {0, 1}}, {"none/x", {}}};
@@ -23,7 +24,8 @@ TEST(Cards, printSortedAndParseBack) {
 }
 
 TEST(Cards, malformedTextIsNamed) {
-  for (const char* text : {"gpu", "=1", "a/b=", "a/b=x", "a/b=-1", "a/b=1,1", "a/b=1;a/b=2", "a/b=1;", "a/b=99999999999"}) {
+  for (const char* text :
+       {"gpu", "=1", "a/b=", "a/b=x", "a/b=-1", "a/b=1,1", "a/b=1;a/b=2", "a/b=1;", "a/b=99999999999"}) {
     auto parsed = parseCards(text);
     ASSERT_FALSE(parsed.ok()) << text;
     EXPECT_EQ(parsed.error().reason, Reason::Invalid);
@@ -41,7 +43,8 @@ TEST(Cards, extendedResourcesAreCards) {
   EXPECT_FALSE(isCardResource("requests.nvidia.com/gpu"));
 }
 
-// ---- ledger ----------------------------------------------------------------------------------------------------------
+// ---- ledger
+// ----------------------------------------------------------------------------------------------------------
 
 TEST(CardLedger, takesTheSmallestRunThatFits) {
   CardLedger ledger;
@@ -107,7 +110,9 @@ TEST(CardLedger, neverTwiceAndUndoIsExactOverManySeeds) {
     for (int step = 0; step < 60; ++step) {
       auto pool = pools[random() % pools.size()];
       switch (random() % 4) {
-        case 0: marks.emplace_back(ledger.mark(), picture()); break;
+        case 0:
+          marks.emplace_back(ledger.mark(), picture());
+          break;
         case 1:
           if (!marks.empty()) {
             ledger.rollback(marks.back().first);
@@ -132,11 +137,12 @@ TEST(CardLedger, neverTwiceAndUndoIsExactOverManySeeds) {
   }
 }
 
-// ---- pod requests: cases of upstream's resource helpers --------------------------------------------------------------
+// ---- pod requests: cases of upstream's resource helpers
+// --------------------------------------------------------------
 
 struct RequestsCase {
   const char* name;
-  std::vector<std::pair<const char*, const char*>> containers;  ///< cpu, memory
+  std::vector<std::pair<const char*, const char*>> containers;    ///< cpu, memory
   std::vector<std::tuple<const char*, const char*, bool>> inits;  ///< cpu, memory, sidecar
   api::ResourceList overhead;
   api::ResourceList want;
@@ -166,13 +172,31 @@ TEST_P(PodRequests, matchUpstream) {
 INSTANTIATE_TEST_SUITE_P(
     Cases, PodRequests,
     testing::Values(
-        RequestsCase{"containers add up", {{"1", "5Gi"}, {"500m", "1Gi"}}, {}, {}, {{"cpu", "1500m"}, {"memory", "6Gi"}}},
-        RequestsCase{"the largest init container counts, not the sum", {{"1", ""}}, {{"2", "", false}, {"3", "", false}}, {}, {{"cpu", "3"}}},
-        RequestsCase{"a small init container changes nothing", {{"2", ""}}, {{"1", "1Gi", false}}, {}, {{"cpu", "2"}, {"memory", "1Gi"}}},
+        RequestsCase{
+            "containers add up", {{"1", "5Gi"}, {"500m", "1Gi"}}, {}, {}, {{"cpu", "1500m"}, {"memory", "6Gi"}}},
+        RequestsCase{"the largest init container counts, not the sum",
+                     {{"1", ""}},
+                     {{"2", "", false}, {"3", "", false}},
+                     {},
+                     {{"cpu", "3"}}},
+        RequestsCase{"a small init container changes nothing",
+                     {{"2", ""}},
+                     {{"1", "1Gi", false}},
+                     {},
+                     {{"cpu", "2"}, {"memory", "1Gi"}}},
         RequestsCase{"sidecars run beside the containers", {{"1", ""}}, {{"3", "", true}}, {}, {{"cpu", "4"}}},
-        RequestsCase{"an init container runs beside the sidecars before it", {{"1", ""}}, {{"3", "", true}, {"5", "", false}}, {}, {{"cpu", "8"}}},
-        RequestsCase{"... but not beside the later ones", {{"1", ""}}, {{"5", "", false}, {"3", "", true}}, {}, {{"cpu", "5"}}},
-        RequestsCase{"overhead comes on top", {{"1", ""}}, {{"2", "", false}}, {{"cpu", "100m"}, {"memory", "10Mi"}}, {{"cpu", "2100m"}, {"memory", "10Mi"}}},
+        RequestsCase{"an init container runs beside the sidecars before it",
+                     {{"1", ""}},
+                     {{"3", "", true}, {"5", "", false}},
+                     {},
+                     {{"cpu", "8"}}},
+        RequestsCase{
+            "... but not beside the later ones", {{"1", ""}}, {{"5", "", false}, {"3", "", true}}, {}, {{"cpu", "5"}}},
+        RequestsCase{"overhead comes on top",
+                     {{"1", ""}},
+                     {{"2", "", false}},
+                     {{"cpu", "100m"}, {"memory", "10Mi"}},
+                     {{"cpu", "2100m"}, {"memory", "10Mi"}}},
         RequestsCase{"nothing asked, nothing taken", {{"", ""}}, {}, {}, {}}),
     [](const auto& info) { return std::to_string(info.index); });
 

@@ -1,7 +1,7 @@
 // ledger.h
 //
-// Which cards are free, exactly. A pool is the cards of one kind on one node. Nothing is ever handed out twice: `take` gives
-// free cards only. Every change is logged, so that a tentative placement is undone in O(changes).
+// Which cards are free, exactly. A pool is the cards of one kind on one node. Nothing is ever handed out twice: `take`
+// gives free cards only. Every change is logged, so that a tentative placement is undone in O(changes).
 //
 // Lives inside one scheduler snapshot; no locks.
 #pragma once
@@ -25,14 +25,15 @@ class CardLedger {
   int64_t free(Pool pool) const { return pools_[pool].free; }
   bool isFree(Pool pool, int32_t index) const;
 
-  /// Cards that a known holder has. Indices that the pool has not (a card was removed) and cards already held are left out.
-  /// Returns how many were newly taken.
+  /// Cards that a known holder has. Indices that the pool has not (a card was removed) and cards already held are left
+  /// out. Returns how many were newly taken.
   int64_t hold(Pool pool, std::span<const int32_t> indices);
   /// Cards of a holder of whom only the number is known: the highest free ones, at most what is free. Returns how many.
   int64_t holdAny(Pool pool, int64_t cards);
 
-  /// The best `cards` free ones, taken; sorted. The smallest run of neighbours that is large enough (whole runs stay whole),
-  /// the lowest of equal ones; where no run is large enough, the lowest free cards. nullopt (nothing taken) when fewer are free.
+  /// The best `cards` free ones, taken; sorted. The smallest run of neighbours that is large enough (whole runs stay
+  /// whole), the lowest of equal ones; where no run is large enough, the lowest free cards. nullopt (nothing taken)
+  /// when fewer are free.
   std::optional<std::vector<int32_t>> take(Pool pool, int64_t cards);
 
   Mark mark() const { return log_.size(); }

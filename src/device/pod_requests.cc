@@ -17,8 +17,8 @@ void add(Totals& totals, const api::ResourceList& list) {
   }
 }
 
-/// What one container asks for: a limit without a request is the request, as the API makes it when a pod is created (pod
-/// templates have not been through that).
+/// What one container asks for: a limit without a request is the request, as the API makes it when a pod is created
+/// (pod templates have not been through that).
 api::ResourceList requestsOf(const api::Container& container) {
   api::ResourceList out = container.resources.requests;
   out.insert(container.resources.limits.begin(), container.resources.limits.end());

@@ -1,8 +1,8 @@
 // json.h
 //
-// JSON as an immutable tree in an arena. A Value is a 16-byte handle that is copied freely and points into the Arena it was
-// made in; trees made of several arenas are fine as long as all of them live. Nothing is ever changed in place: `with`,
-// `without` and the builders make new nodes that share the old ones.
+// JSON as an immutable tree in an arena. A Value is a 16-byte handle that is copied freely and points into the Arena it
+// was made in; trees made of several arenas are fine as long as all of them live. Nothing is ever changed in place:
+// `with`, `without` and the builders make new nodes that share the old ones.
 //
 // Objects keep their members sorted by key, so printing is canonical: sorted keys, no spaces, Go's number format. Two
 // objects are equal if and only if their bytes are. Numbers are kept as they were written until they are printed.
@@ -91,8 +91,8 @@ class Value {
 
   // Makers; see also the free functions below.
   static Value boolean(bool b);
-  static Value rawString(std::string_view inArena);   ///< text must outlive the value
-  static Value rawNumber(std::string_view inArena);   ///< valid JSON number text that outlives the value
+  static Value rawString(std::string_view inArena);  ///< text must outlive the value
+  static Value rawNumber(std::string_view inArena);  ///< valid JSON number text that outlives the value
   static Value rawArray(const Value* items, size_t count);
   static Value rawObject(const Member* members, size_t count);  ///< sorted, unique keys
 
@@ -110,14 +110,17 @@ struct Member {
   Value value;
 };
 
-// ---- making values ---------------------------------------------------------------------------------------------------
+// ---- making values
+// ---------------------------------------------------------------------------------------------------
 
 Value string(Arena& arena, std::string_view text);
 Value number(Arena& arena, int64_t value);
 Value number(Arena& arena, double value);
 inline Value boolean(bool value) { return Value::boolean(value); }
 Value array(Arena& arena, std::span<const Value> items);
-inline Value array(Arena& arena, std::initializer_list<Value> items) { return array(arena, std::span(items.begin(), items.size())); }
+inline Value array(Arena& arena, std::initializer_list<Value> items) {
+  return array(arena, std::span(items.begin(), items.size()));
+}
 /// Keys are copied. A later duplicate replaces an earlier one.
 Value object(Arena& arena, std::span<const Member> members);
 inline Value object(Arena& arena, std::initializer_list<Member> members) {
@@ -161,7 +164,8 @@ Value clone(Arena& arena, Value value);
 /// {"a":"b"} <-> sorted string pairs, for labels and the like; members that are not strings are left out.
 std::vector<std::pair<std::string, std::string>> stringPairs(Value object);
 
-// ---- text ------------------------------------------------------------------------------------------------------------
+// ---- text
+// ------------------------------------------------------------------------------------------------------------
 
 struct ParseOptions {
   size_t maxDepth = 256;  ///< nesting bound: recursion depth is stack

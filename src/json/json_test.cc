@@ -49,7 +49,9 @@ TEST(Json, depthIsBounded) {
 TEST(Json, duplicatesAreNamedByPath) {
   Arena arena;
   std::vector<std::string> duplicates;
-  ASSERT_TRUE(parse(arena, R"({"spec":{"a":1,"a":2,"list":[{"x":1},{"y":1,"y":1}]},"spec2":1})", {.duplicates = &duplicates}).ok());
+  ASSERT_TRUE(
+      parse(arena, R"({"spec":{"a":1,"a":2,"list":[{"x":1},{"y":1,"y":1}]},"spec2":1})", {.duplicates = &duplicates})
+          .ok());
   EXPECT_EQ(duplicates, (std::vector<std::string>{"spec.list[1].y", "spec.a"}));
 }
 
@@ -59,7 +61,8 @@ TEST(Json, functionalUpdatesShareAndSort) {
   Value w = withPath(arena, v, {"metadata", "labels", "app"}, string(arena, "y"));
   EXPECT_EQ(print(w), R"({"metadata":{"labels":{"app":"y"},"name":"x"},"spec":{"n":1}})");
   EXPECT_EQ(print(v), R"({"metadata":{"name":"x"},"spec":{"n":1}})");
-  EXPECT_EQ(print(withoutPath(arena, w, {"metadata", "labels", "app"})), R"({"metadata":{"labels":{},"name":"x"},"spec":{"n":1}})");
+  EXPECT_EQ(print(withoutPath(arena, w, {"metadata", "labels", "app"})),
+            R"({"metadata":{"labels":{},"name":"x"},"spec":{"n":1}})");
   EXPECT_EQ(withoutPath(arena, w, {"a", "b"}), w);
   EXPECT_EQ(w.at({"metadata", "labels", "app"}).asString(), "y");
   EXPECT_TRUE(w.at({"metadata", "nothing", "app"}).isNull());

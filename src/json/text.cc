@@ -47,8 +47,10 @@ class Parser {
   Error error() const {
     size_t line = 1, column = 1;
     for (const char* p = begin_; p < failedAt_; ++p) {
-      if (*p == '\n') ++line, column = 1;
-      else ++column;
+      if (*p == '\n')
+        ++line, column = 1;
+      else
+        ++column;
     }
     return Error(Reason::BadRequest, fmt::format("invalid JSON at line {}, column {}: {}", line, column, what_));
   }
@@ -63,18 +65,27 @@ class Parser {
   bool value(Value& out, size_t depth) {
     if (at_ == end_) return fail("unexpected end of input");
     switch (*at_) {
-      case '{': return objectValue(out, depth);
-      case '[': return arrayValue(out, depth);
+      case '{':
+        return objectValue(out, depth);
+      case '[':
+        return arrayValue(out, depth);
       case '"': {
         std::string_view text;
         if (!stringText(text)) return false;
         out = Value::rawString(text);
         return true;
       }
-      case 't': out = Value::boolean(true); return literal("true");
-      case 'f': out = Value::boolean(false); return literal("false");
-      case 'n': out = Value(); return literal("null");
-      default: return numberValue(out);
+      case 't':
+        out = Value::boolean(true);
+        return literal("true");
+      case 'f':
+        out = Value::boolean(false);
+        return literal("false");
+      case 'n':
+        out = Value();
+        return literal("null");
+      default:
+        return numberValue(out);
     }
   }
 
@@ -86,7 +97,8 @@ class Parser {
       at_ = const_cast<char*>(start);
       return fail("unexpected character");
     }
-    if (*at_ == '0') ++at_;
+    if (*at_ == '0')
+      ++at_;
     else
       while (digit()) ++at_;
     if (at_ != end_ && *at_ == '.') {
@@ -110,7 +122,10 @@ class Parser {
     code = 0;
     for (int i = 0; i < 4; ++i, ++at_) {
       char c = *at_;
-      int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      int d = c >= '0' && c <= '9'   ? c - '0'
+              : c >= 'a' && c <= 'f' ? c - 'a' + 10
+              : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                     : -1;
       if (d < 0) return fail("invalid \\u escape");
       code = code * 16 + d;
     }
@@ -118,7 +133,8 @@ class Parser {
   }
 
   static char* utf8(char* out, uint32_t code) {
-    if (code < 0x80) *out++ = static_cast<char>(code);
+    if (code < 0x80)
+      *out++ = static_cast<char>(code);
     else if (code < 0x800) {
       *out++ = static_cast<char>(0xC0 | code >> 6);
       *out++ = static_cast<char>(0x80 | (code & 0x3F));
@@ -206,14 +222,31 @@ class Parser {
     if (at_ == end_) return fail("unterminated string");
     char c = *at_++;
     switch (c) {
-      case '"': case '\\': case '/': *write++ = c; return true;
-      case 'b': *write++ = '\b'; return true;
-      case 'f': *write++ = '\f'; return true;
-      case 'n': *write++ = '\n'; return true;
-      case 'r': *write++ = '\r'; return true;
-      case 't': *write++ = '\t'; return true;
-      case 'u': break;
-      default: --at_; return fail("unknown escape in a string");
+      case '"':
+      case '\\':
+      case '/':
+        *write++ = c;
+        return true;
+      case 'b':
+        *write++ = '\b';
+        return true;
+      case 'f':
+        *write++ = '\f';
+        return true;
+      case 'n':
+        *write++ = '\n';
+        return true;
+      case 'r':
+        *write++ = '\r';
+        return true;
+      case 't':
+        *write++ = '\t';
+        return true;
+      case 'u':
+        break;
+      default:
+        --at_;
+        return fail("unknown escape in a string");
     }
     uint32_t code;
     if (!hex4(code)) return false;
@@ -222,8 +255,10 @@ class Parser {
       at_ += 2;
       uint32_t low;
       if (!hex4(low)) return false;
-      if (low >= 0xDC00 && low < 0xE000) code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-      else at_ = mark;
+      if (low >= 0xDC00 && low < 0xE000)
+        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+      else
+        at_ = mark;
     }
     if (code >= 0xD800 && code < 0xE000) code = 0xFFFD;
     write = utf8(write, code);
@@ -241,7 +276,8 @@ class Parser {
     ++at_;
     size_t base = values_.size();
     skipSpace();
-    if (at_ != end_ && *at_ == ']') ++at_;
+    if (at_ != end_ && *at_ == ']')
+      ++at_;
     else
       for (size_t index = 0;; ++index) {
         Value item;
@@ -271,7 +307,8 @@ class Parser {
     size_t base = members_.size();
     bool sorted = true;
     skipSpace();
-    if (at_ != end_ && *at_ == '}') ++at_;
+    if (at_ != end_ && *at_ == '}')
+      ++at_;
     else
       for (;;) {
         skipSpace();
@@ -417,14 +454,29 @@ void printString(std::string& out, std::string_view text) {
     out += text.substr(clean, i - clean);
     clean = i + 1;
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      default:
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
     }
   }
   out += text.substr(clean);
@@ -457,10 +509,18 @@ std::string formatDouble(double value) {
 
 void printTo(std::string& out, Value value) {
   switch (value.type()) {
-    case Type::Null: out += "null"; return;
-    case Type::Bool: out += value.asBool() ? "true" : "false"; return;
-    case Type::Number: printNumber(out, value); return;
-    case Type::String: printString(out, value.asString()); return;
+    case Type::Null:
+      out += "null";
+      return;
+    case Type::Bool:
+      out += value.asBool() ? "true" : "false";
+      return;
+    case Type::Number:
+      printNumber(out, value);
+      return;
+    case Type::String:
+      printString(out, value.asString());
+      return;
     case Type::Array: {
       out += '[';
       bool first = true;

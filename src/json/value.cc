@@ -10,7 +10,8 @@
 
 namespace stoker::json {
 
-// ---- Arena -----------------------------------------------------------------------------------------------------------
+// ---- Arena
+// -----------------------------------------------------------------------------------------------------------
 
 struct Arena::Chunk {
   Chunk* previous;
@@ -53,7 +54,8 @@ char* Arena::copyMutable(std::string_view text) {
 
 std::string_view Arena::copy(std::string_view text) { return {copyMutable(text), text.size()}; }
 
-// ---- Value -----------------------------------------------------------------------------------------------------------
+// ---- Value
+// -----------------------------------------------------------------------------------------------------------
 
 std::string_view typeName(Type type) {
   static constexpr std::string_view kNames[] = {"null", "bool", "number", "string", "array", "object"};
@@ -126,7 +128,8 @@ std::span<const Member> Value::members() const {
 
 const Value* Value::find(std::string_view key) const {
   auto all = members();
-  auto it = std::lower_bound(all.begin(), all.end(), key, [](const Member& m, std::string_view k) { return m.key < k; });
+  auto it =
+      std::lower_bound(all.begin(), all.end(), key, [](const Member& m, std::string_view k) { return m.key < k; });
   return it != all.end() && it->key == key ? &it->value : nullptr;
 }
 
@@ -149,10 +152,14 @@ Value Value::at(std::initializer_list<std::string_view> path) const {
 bool operator==(const Value& a, const Value& b) {
   if (a.type_ != b.type_) return false;
   switch (a.type_) {
-    case Type::Null: return true;
-    case Type::Bool: return a.flag_ == b.flag_;
-    case Type::String: return a.text() == b.text();
-    case Type::Number: return a.text() == b.text() || print(a) == print(b);
+    case Type::Null:
+      return true;
+    case Type::Bool:
+      return a.flag_ == b.flag_;
+    case Type::String:
+      return a.text() == b.text();
+    case Type::Number:
+      return a.text() == b.text() || print(a) == print(b);
     case Type::Array: {
       auto x = a.items(), y = b.items();
       return x.data() == y.data() ? x.size() == y.size() : std::equal(x.begin(), x.end(), y.begin(), y.end());
@@ -167,7 +174,8 @@ bool operator==(const Value& a, const Value& b) {
   return false;
 }
 
-// ---- makers ----------------------------------------------------------------------------------------------------------
+// ---- makers
+// ----------------------------------------------------------------------------------------------------------
 
 Value string(Arena& arena, std::string_view text) { return Value::rawString(arena.copy(text)); }
 Value number(Arena& arena, int64_t value) {
@@ -190,8 +198,10 @@ Value object(Arena& arena, std::span<const Member> members) {
   std::stable_sort(out, out + count, [](const Member& a, const Member& b) { return a.key < b.key; });
   size_t kept = 0;
   for (size_t i = 0; i < count; ++i) {
-    if (kept > 0 && out[kept - 1].key == out[i].key) out[kept - 1] = out[i];
-    else out[kept++] = out[i];
+    if (kept > 0 && out[kept - 1].key == out[i].key)
+      out[kept - 1] = out[i];
+    else
+      out[kept++] = out[i];
   }
   return Value::rawObject(out, kept);
 }
@@ -203,7 +213,8 @@ Object& Object::set(std::string_view key, Value value) {
 
 Value with(Arena& arena, Value object, std::string_view key, Value value) {
   auto old = object.members();
-  auto it = std::lower_bound(old.begin(), old.end(), key, [](const Member& m, std::string_view k) { return m.key < k; });
+  auto it =
+      std::lower_bound(old.begin(), old.end(), key, [](const Member& m, std::string_view k) { return m.key < k; });
   bool replaces = it != old.end() && it->key == key;
   size_t count = old.size() + (replaces ? 0 : 1);
   auto* out = static_cast<Member*>(arena.allocate(count * sizeof(Member), alignof(Member)));
@@ -215,7 +226,8 @@ Value with(Arena& arena, Value object, std::string_view key, Value value) {
 
 Value without(Arena& arena, Value object, std::string_view key) {
   auto old = object.members();
-  auto it = std::lower_bound(old.begin(), old.end(), key, [](const Member& m, std::string_view k) { return m.key < k; });
+  auto it =
+      std::lower_bound(old.begin(), old.end(), key, [](const Member& m, std::string_view k) { return m.key < k; });
   if (it == old.end() || it->key != key) return object;
   auto* out = static_cast<Member*>(arena.allocate((old.size() - 1) * sizeof(Member), alignof(Member)));
   Member* at = std::copy(old.begin(), it, out);
@@ -242,9 +254,12 @@ Value withoutPath(Arena& arena, Value object, std::initializer_list<std::string_
 Value clone(Arena& arena, Value value) {
   switch (value.type()) {
     case Type::Null:
-    case Type::Bool: return value;
-    case Type::String: return string(arena, value.asString());
-    case Type::Number: return Value::rawNumber(arena.copy(value.numberText()));
+    case Type::Bool:
+      return value;
+    case Type::String:
+      return string(arena, value.asString());
+    case Type::Number:
+      return Value::rawNumber(arena.copy(value.numberText()));
     case Type::Array: {
       auto items = value.items();
       auto* out = static_cast<Value*>(arena.allocate(items.size() * sizeof(Value), alignof(Value)));

@@ -49,7 +49,9 @@ struct Frame {
   std::string_view key;
 };
 
-std::string_view text(const yaml_char_t* t) { return t ? std::string_view(reinterpret_cast<const char*>(t)) : std::string_view(); }
+std::string_view text(const yaml_char_t* t) {
+  return t ? std::string_view(reinterpret_cast<const char*>(t)) : std::string_view();
+}
 
 class Reader {
  public:
@@ -78,9 +80,12 @@ class Reader {
     if (parser_.error == YAML_READER_ERROR) {
       std::string_view before = input_.substr(0, std::min(parser_.problem_offset, input_.size()));
       size_t lineStart = before.rfind('\n') + 1;  // npos + 1 is 0
-      return invalid({static_cast<size_t>(std::count(before.begin(), before.end(), '\n')) + 1, before.size() - lineStart + 1}, why);
+      return invalid(
+          {static_cast<size_t>(std::count(before.begin(), before.end(), '\n')) + 1, before.size() - lineStart + 1},
+          why);
     }
-    if (parser_.context) why += fmt::format(" ({} that began at line {})", parser_.context, parser_.context_mark.line + 1);
+    if (parser_.context)
+      why += fmt::format(" ({} that began at line {})", parser_.context, parser_.context_mark.line + 1);
     return invalid(at(parser_.problem_mark), why);
   }
 
@@ -145,7 +150,8 @@ class Reader {
     auto it = anchors_.find(std::string(name));
     if (it == anchors_.end()) {
       bool open = std::any_of(stack_.begin(), stack_.end(), [&](const Frame& f) { return f.anchor == name; });
-      return invalid(mark, open ? fmt::format("anchor \"{}\" contains itself", name) : fmt::format("unknown anchor \"{}\"", name));
+      return invalid(
+          mark, open ? fmt::format("anchor \"{}\" contains itself", name) : fmt::format("unknown anchor \"{}\"", name));
     }
     aliased_ += it->second.weight;
     if (aliased_ > kMaxAliased)
@@ -192,7 +198,8 @@ class Reader {
     if (!tagged && (!plain || !tag.empty())) return string(arena_, content);
     Scalar scalar = resolveScalar(arena_, content);
     if (scalar.kind == ScalarKind::NotFinite) return invalid(mark, fmt::format("{} has no form in JSON", content));
-    bool fits = !tagged || scalar.kind == known->kind || (scalar.kind == ScalarKind::Int && known->kind == ScalarKind::Float);
+    bool fits =
+        !tagged || scalar.kind == known->kind || (scalar.kind == ScalarKind::Int && known->kind == ScalarKind::Float);
     if (!fits) return invalid(mark, fmt::format("{} is no !!{}", quote(content), shortTag));
     return scalar.value;
   }
@@ -200,13 +207,18 @@ class Reader {
   Result<void> takeKey(Value value, Mark mark) {
     Frame& frame = stack_.back();
     std::string key;
-    if (value.isString()) key = value.str();
-    else if (value.isBool() || value.isNumber()) key = print(value);
-    else return invalid(mark, fmt::format("a key must be a string, a number or a boolean, not {}", typeName(value.type())));
+    if (value.isString())
+      key = value.str();
+    else if (value.isBool() || value.isNumber())
+      key = print(value);
+    else
+      return invalid(mark,
+                     fmt::format("a key must be a string, a number or a boolean, not {}", typeName(value.type())));
     frame.key = arena_.copy(key);
     frame.weight += 1 + key.size();
     frame.next = Frame::Next::Value;
-    if (!frame.keys.insert(frame.key).second) return invalid(mark, fmt::format("key {} already set in map", quote(key)));
+    if (!frame.keys.insert(frame.key).second)
+      return invalid(mark, fmt::format("key {} already set in map", quote(key)));
     return {};
   }
 
@@ -222,8 +234,10 @@ class Reader {
       frame.items.push_back(node.value);
       return {};
     }
-    if (frame.next == Frame::Next::Value) frame.members.push_back({frame.key, node.value});
-    else STOKER_CHECK(putMerge(frame, node.value, mark));
+    if (frame.next == Frame::Next::Value)
+      frame.members.push_back({frame.key, node.value});
+    else
+      STOKER_CHECK(putMerge(frame, node.value, mark));
     frame.next = Frame::Next::Key;
     return {};
   }
@@ -232,8 +246,10 @@ class Reader {
     auto items = value.items();
     bool maps = value.isArray() && std::all_of(items.begin(), items.end(), [](Value v) { return v.isObject(); });
     if (!value.isObject() && !maps) return invalid(mark, "map merge requires map or sequence of maps as the value");
-    if (value.isObject()) frame.merges.push_back(value);
-    else frame.merges.insert(frame.merges.end(), items.begin(), items.end());
+    if (value.isObject())
+      frame.merges.push_back(value);
+    else
+      frame.merges.insert(frame.merges.end(), items.begin(), items.end());
     return {};
   }
 

@@ -10,7 +10,9 @@ namespace stoker::json {
 namespace {
 
 // Any byte of a multi-byte character counts as a letter: close enough to unicode.IsLetter for the order of keys.
-bool isLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80; }
+bool isLetter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+}
 bool isDigit(char c) { return c >= '0' && c <= '9'; }
 
 std::string_view takeDigits(std::string_view& text) {
@@ -30,8 +32,8 @@ int compareDigits(std::string_view a, std::string_view b) {
   return a.size() < b.size() ? -1 : a.size() > b.size();
 }
 
-// Upstream's order of keys: letters after everything else, runs of digits by their value ("a9" before "a10"). Compared token
-// by token, so that it is an order; upstream's own has cycles ("2", "10", "1a").
+// Upstream's order of keys: letters after everything else, runs of digits by their value ("a9" before "a10"). Compared
+// token by token, so that it is an order; upstream's own has cycles ("2", "10", "1a").
 bool keyLess(std::string_view a, std::string_view b) {
   while (!a.empty() && !b.empty()) {
     if (isDigit(a[0]) && isDigit(b[0])) {
@@ -80,7 +82,8 @@ class Printer {
         yaml_mapping_start_event_initialize(&event, nullptr, nullptr, 1, YAML_BLOCK_MAPPING_STYLE);
         emit(event);
         std::vector<Member> members(v.members().begin(), v.members().end());
-        std::sort(members.begin(), members.end(), [](const Member& a, const Member& b) { return keyLess(a.key, b.key); });
+        std::sort(members.begin(), members.end(),
+                  [](const Member& a, const Member& b) { return keyLess(a.key, b.key); });
         for (const Member& member : members) {
           text(member.key);
           value(member.value);
@@ -96,8 +99,10 @@ class Printer {
         yaml_sequence_end_event_initialize(&event);
         emit(event);
         return;
-      case Type::String: return text(v.asString());
-      default: return scalar(print(v), YAML_PLAIN_SCALAR_STYLE);
+      case Type::String:
+        return text(v.asString());
+      default:
+        return scalar(print(v), YAML_PLAIN_SCALAR_STYLE);
     }
   }
 
@@ -111,8 +116,10 @@ class Printer {
   void emit(yaml_event_t& event) { yaml_emitter_emit(&emitter_, &event); }
 
   void text(std::string_view t) {
-    if (t.find('\n') != std::string_view::npos) scalar(t, YAML_LITERAL_SCALAR_STYLE);
-    else scalar(t, readsBackAsString(t) ? YAML_PLAIN_SCALAR_STYLE : YAML_DOUBLE_QUOTED_SCALAR_STYLE);
+    if (t.find('\n') != std::string_view::npos)
+      scalar(t, YAML_LITERAL_SCALAR_STYLE);
+    else
+      scalar(t, readsBackAsString(t) ? YAML_PLAIN_SCALAR_STYLE : YAML_DOUBLE_QUOTED_SCALAR_STYLE);
   }
 
   void scalar(std::string_view t, yaml_scalar_style_t style) {

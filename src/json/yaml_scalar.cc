@@ -14,19 +14,26 @@ struct Word {
   bool flag;
 };
 constexpr Word kWords[] = {
-    {"", ScalarKind::Null, false},       {"~", ScalarKind::Null, false},      {"null", ScalarKind::Null, false},
-    {"Null", ScalarKind::Null, false},   {"NULL", ScalarKind::Null, false},   {"y", ScalarKind::Bool, true},
-    {"Y", ScalarKind::Bool, true},       {"yes", ScalarKind::Bool, true},     {"Yes", ScalarKind::Bool, true},
-    {"YES", ScalarKind::Bool, true},     {"true", ScalarKind::Bool, true},    {"True", ScalarKind::Bool, true},
-    {"TRUE", ScalarKind::Bool, true},    {"on", ScalarKind::Bool, true},      {"On", ScalarKind::Bool, true},
-    {"ON", ScalarKind::Bool, true},      {"n", ScalarKind::Bool, false},      {"N", ScalarKind::Bool, false},
-    {"no", ScalarKind::Bool, false},     {"No", ScalarKind::Bool, false},     {"NO", ScalarKind::Bool, false},
-    {"false", ScalarKind::Bool, false},  {"False", ScalarKind::Bool, false},  {"FALSE", ScalarKind::Bool, false},
-    {"off", ScalarKind::Bool, false},    {"Off", ScalarKind::Bool, false},    {"OFF", ScalarKind::Bool, false},
-    {".nan", ScalarKind::NotFinite, false},  {".NaN", ScalarKind::NotFinite, false},  {".NAN", ScalarKind::NotFinite, false},
-    {".inf", ScalarKind::NotFinite, false},  {".Inf", ScalarKind::NotFinite, false},  {".INF", ScalarKind::NotFinite, false},
-    {"+.inf", ScalarKind::NotFinite, false}, {"+.Inf", ScalarKind::NotFinite, false}, {"+.INF", ScalarKind::NotFinite, false},
-    {"-.inf", ScalarKind::NotFinite, false}, {"-.Inf", ScalarKind::NotFinite, false}, {"-.INF", ScalarKind::NotFinite, false},
+    {"", ScalarKind::Null, false},           {"~", ScalarKind::Null, false},
+    {"null", ScalarKind::Null, false},       {"Null", ScalarKind::Null, false},
+    {"NULL", ScalarKind::Null, false},       {"y", ScalarKind::Bool, true},
+    {"Y", ScalarKind::Bool, true},           {"yes", ScalarKind::Bool, true},
+    {"Yes", ScalarKind::Bool, true},         {"YES", ScalarKind::Bool, true},
+    {"true", ScalarKind::Bool, true},        {"True", ScalarKind::Bool, true},
+    {"TRUE", ScalarKind::Bool, true},        {"on", ScalarKind::Bool, true},
+    {"On", ScalarKind::Bool, true},          {"ON", ScalarKind::Bool, true},
+    {"n", ScalarKind::Bool, false},          {"N", ScalarKind::Bool, false},
+    {"no", ScalarKind::Bool, false},         {"No", ScalarKind::Bool, false},
+    {"NO", ScalarKind::Bool, false},         {"false", ScalarKind::Bool, false},
+    {"False", ScalarKind::Bool, false},      {"FALSE", ScalarKind::Bool, false},
+    {"off", ScalarKind::Bool, false},        {"Off", ScalarKind::Bool, false},
+    {"OFF", ScalarKind::Bool, false},        {".nan", ScalarKind::NotFinite, false},
+    {".NaN", ScalarKind::NotFinite, false},  {".NAN", ScalarKind::NotFinite, false},
+    {".inf", ScalarKind::NotFinite, false},  {".Inf", ScalarKind::NotFinite, false},
+    {".INF", ScalarKind::NotFinite, false},  {"+.inf", ScalarKind::NotFinite, false},
+    {"+.Inf", ScalarKind::NotFinite, false}, {"+.INF", ScalarKind::NotFinite, false},
+    {"-.inf", ScalarKind::NotFinite, false}, {"-.Inf", ScalarKind::NotFinite, false},
+    {"-.INF", ScalarKind::NotFinite, false},
 };
 constexpr size_t kLongestWord = 5;
 
@@ -37,7 +44,8 @@ size_t skipDigits(std::string_view text, size_t at) {
   return at;
 }
 
-// ---- timestamps ------------------------------------------------------------------------------------------------------
+// ---- timestamps
+// ------------------------------------------------------------------------------------------------------
 
 // Reads up to `most` digits.
 std::optional<int> takeNumber(std::string_view& text, size_t most) {
@@ -59,7 +67,8 @@ bool takeBelow(std::string_view& text, int limit) {
 }
 // h:m:s with an optional fraction.
 bool takeClock(std::string_view& text) {
-  if (!takeBelow(text, 24) || !take(text, ':') || !takeBelow(text, 60) || !take(text, ':') || !takeBelow(text, 60)) return false;
+  if (!takeBelow(text, 24) || !take(text, ':') || !takeBelow(text, 60) || !take(text, ':') || !takeBelow(text, 60))
+    return false;
   if (!text.starts_with('.')) return true;
   size_t end = skipDigits(text, 1);
   if (end == 1) return false;
@@ -87,7 +96,8 @@ bool isTimestamp(std::string_view text) {
   return takeClock(text) && takeZone(text) && text.empty();
 }
 
-// ---- numbers ---------------------------------------------------------------------------------------------------------
+// ---- numbers
+// ---------------------------------------------------------------------------------------------------------
 
 // Go's strconv.ParseInt and ParseUint with base 0.
 std::optional<Value> parseInteger(Arena& arena, std::string_view text) {

@@ -1,6 +1,6 @@
-// yaml_scalar.h: what a plain YAML scalar means. Shared by the reader and the printer (which must quote what would be read
-// back as something else). The rules are those of sigs.k8s.io/yaml: YAML 1.1 booleans, octal, hexadecimal and binary
-// integers, underscores, no base 60, timestamps recognised but kept as strings.
+// yaml_scalar.h: what a plain YAML scalar means. Shared by the reader and the printer (which must quote what would be
+// read back as something else). The rules are those of sigs.k8s.io/yaml: YAML 1.1 booleans, octal, hexadecimal and
+// binary integers, underscores, no base 60, timestamps recognised but kept as strings.
 #pragma once
 
 #include <optional>

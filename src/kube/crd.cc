@@ -112,7 +112,8 @@ class Reader {
   }
 
   void columns(json::Value version, const std::string& path, KindInfo& kind) {
-    kind.columns.push_back({.name = "Name", .format = "name", .description = "Name must be unique within a namespace."});
+    kind.columns.push_back(
+        {.name = "Name", .format = "name", .description = "Name must be unique within a namespace."});
     json::Value list = version["additionalPrinterColumns"];
     for (size_t i = 0; i < list.size(); ++i) {
       json::Value one = list[i];

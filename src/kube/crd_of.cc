@@ -11,7 +11,10 @@ json::Value crdObject(json::Arena& arena, const api::Gvk& gvk, const CrdOptions&
     return json::array(arena, out);
   };
   json::Object names(arena);
-  names.set("kind", gvk.kind).set("listKind", std::string(gvk.kind) + "List").set("plural", gvk.resource).set("singular", options.singular);
+  names.set("kind", gvk.kind)
+      .set("listKind", std::string(gvk.kind) + "List")
+      .set("plural", gvk.resource)
+      .set("singular", options.singular);
   if (!options.shortNames.empty()) names.set("shortNames", strings(options.shortNames));
   if (!options.categories.empty()) names.set("categories", strings(options.categories));
   json::Object version(arena);
@@ -30,7 +33,10 @@ json::Value crdObject(json::Arena& arena, const api::Gvk& gvk, const CrdOptions&
   std::vector<json::Value> columns;
   for (const Column& column : options.columns) {
     json::Object one(arena);
-    one.set("name", column.name).set("type", column.type).set("jsonPath", column.jsonPath).setNonEmpty("description", column.description);
+    one.set("name", column.name)
+        .set("type", column.type)
+        .set("jsonPath", column.jsonPath)
+        .setNonEmpty("description", column.description);
     if (column.priority > 0) one.set("priority", column.priority);
     columns.push_back(one.build());
   }

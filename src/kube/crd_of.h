@@ -28,17 +28,21 @@ template <class T>
 json::Value objectSchema(json::Arena& arena, bool root) {
   json::Object properties(arena);
   std::vector<json::Value> required;
-  std::apply([&](const auto&... fields) {
-    ([&](const auto& f) {
-      std::string_view name = f.name;
-      if (root && (name == "metadata")) return;
-      using Member = std::remove_cvref_t<decltype(std::declval<T>().*(f.member))>;
-      json::Value schema = openapiOf<Member>(arena, f.rules);
-      if (*f.doc) schema = json::with(arena, schema, "description", json::string(arena, f.doc));
-      properties.set(name, schema);
-      if (f.rules.required) required.push_back(json::string(arena, name));
-    }(fields), ...);
-  }, T::describe());
+  std::apply(
+      [&](const auto&... fields) {
+        (
+            [&](const auto& f) {
+              std::string_view name = f.name;
+              if (root && (name == "metadata")) return;
+              using Member = std::remove_cvref_t<decltype(std::declval<T>().*(f.member))>;
+              json::Value schema = openapiOf<Member>(arena, f.rules);
+              if (*f.doc) schema = json::with(arena, schema, "description", json::string(arena, f.doc));
+              properties.set(name, schema);
+              if (f.rules.required) required.push_back(json::string(arena, name));
+            }(fields),
+            ...);
+      },
+      T::describe());
   if (root) {
     properties.set("apiVersion", json::Object(arena).set("type", "string").build());
     properties.set("kind", json::Object(arena).set("type", "string").build());
@@ -57,8 +61,10 @@ json::Value openapiOf(json::Arena& arena, const api::Rules& rules) {
   if constexpr (api::detail::IsOptional<T>::value) {
     return openapiOf<typename T::value_type>(arena, rules);
   } else if constexpr (std::is_same_v<T, std::string>) {
-    if (rules.intOrString) out.set("x-kubernetes-int-or-string", true);
-    else type("string");
+    if (rules.intOrString)
+      out.set("x-kubernetes-int-or-string", true);
+    else
+      type("string");
   } else if constexpr (std::is_same_v<T, bool>) {
     type("boolean");
   } else if constexpr (std::integral<T>) {
@@ -76,7 +82,8 @@ json::Value openapiOf(json::Arena& arena, const api::Rules& rules) {
     type("array");
     out.set("items", openapiOf<typename T::value_type>(arena, {}));
     if (rules.listMapKey)
-      out.set("x-kubernetes-list-type", "map").set("x-kubernetes-list-map-keys", json::array(arena, {json::string(arena, rules.listMapKey)}));
+      out.set("x-kubernetes-list-type", "map")
+          .set("x-kubernetes-list-map-keys", json::array(arena, {json::string(arena, rules.listMapKey)}));
   } else if constexpr (api::detail::IsMap<T>::value) {
     type("object");
     api::Rules inner;

@@ -232,7 +232,9 @@ TEST(CrdSchema, aBuiltinShapeIsPrunedAndNotDefaulted) {
   auto got = crdSchema(doc->root, "s");
   ASSERT_TRUE(got.ok()) << got.error().message;
   json::Arena arena;
-  auto coerced = coerce(arena, *got->root, *json::parse(arena, R"({"template":{"spec":{"contaners":[],"containers":[{"name":"a","image":"b"}]}}})"));
+  auto coerced =
+      coerce(arena, *got->root,
+             *json::parse(arena, R"({"template":{"spec":{"contaners":[],"containers":[{"name":"a","image":"b"}]}}})"));
   ASSERT_TRUE(coerced.ok());
   EXPECT_EQ(coerced->unknown, (std::vector<std::string>{"template.spec.contaners"}));
   EXPECT_EQ(json::print(applyDefaults(arena, *got->root, coerced->value)),

@@ -55,7 +55,8 @@ bool fillObject(json::Arena& arena, const Schema& schema, json::Value& value) {
     if (replaced) continue;
     json::Value child = member.value;
     if (const Field* field = schema.field(member.key)) {
-      // A pod template inside a custom kind has the shape of the built-in, not its defaults: those come when a pod is made.
+      // A pod template inside a custom kind has the shape of the built-in, not its defaults: those come when a pod is
+      // made.
       if (schema.builtin() || !field->schema->builtin()) changed |= fill(arena, *field->schema, child);
     } else if (schema.items) {
       changed |= fill(arena, *schema.items, child);  // additionalProperties beside properties

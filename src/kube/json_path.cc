@@ -1,5 +1,5 @@
-// The JSON paths that kubectl and CRD printer columns use (client-go util/jsonpath), as far as they select: fields, quoted
-// fields and unions, indexes, slices, wildcards, recursive descent and filters.
+// The JSON paths that kubectl and CRD printer columns use (client-go util/jsonpath), as far as they select: fields,
+// quoted fields and unions, indexes, slices, wildcards, recursive descent and filters.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -99,8 +99,10 @@ class Path {
     for (; at_ < text_.size(); ++at_) {
       char c = text_[at_];
       if (quoted) {
-        if (c == '\\') ++at_;
-        else if (c == quoted) quoted = 0;
+        if (c == '\\')
+          ++at_;
+        else if (c == quoted)
+          quoted = 0;
       } else if (c == '\'' || c == '"') {
         quoted = c;
       } else if (c == '[') {
@@ -119,7 +121,8 @@ class Path {
       for (Value v : current) children(v, next);
       return {};
     }
-    if (inner.starts_with("?(") && inner.ends_with(")")) return filter(inner.substr(2, inner.size() - 3), current, next);
+    if (inner.starts_with("?(") && inner.ends_with(")"))
+      return filter(inner.substr(2, inner.size() - 3), current, next);
     if (inner.starts_with('\'') || inner.starts_with('"')) return names(inner, current, next);
     for (std::string_view part : split(inner, ',')) STOKER_CHECK(slice(trim(part), current, next));
     return {};
@@ -178,12 +181,14 @@ class Path {
         continue;
       }
       int64_t last = std::min(fromEnd(end), size);
-      for (int64_t i = std::max<int64_t>(first, 0); i < last; i += std::min(step, size)) next.push_back(v[static_cast<size_t>(i)]);
+      for (int64_t i = std::max<int64_t>(first, 0); i < last; i += std::min(step, size))
+        next.push_back(v[static_cast<size_t>(i)]);
     }
     return {};
   }
 
-  // ---- filters: [?(@.type=="Ready")], [?(@.restarts>3)], [?(@.ready)] ---------------------------------------------------
+  // ---- filters: [?(@.type=="Ready")], [?(@.restarts>3)], [?(@.ready)]
+  // ---------------------------------------------------
 
   Result<void> filter(std::string_view expression, const Values& current, Values& next) {
     if (depth_ >= kMaxFilterDepth) return bad("filters are nested too deeply");

@@ -1,7 +1,7 @@
 // kinds.h
 //
-// What the API serves: one KindInfo per resource, for built-in kinds from the resource table, for custom ones from their
-// CRD. Everything above (verbs, discovery, tables, kubectl's short names) reads this and nothing else.
+// What the API serves: one KindInfo per resource, for built-in kinds from the resource table, for custom ones from
+// their CRD. Everything above (verbs, discovery, tables, kubectl's short names) reads this and nothing else.
 #pragma once
 
 #include <memory>
@@ -32,10 +32,10 @@ struct KindInfo {
   std::string resource, singular;  ///< plural and singular names
   bool namespaced = true;
   std::vector<std::string> shortNames, categories;
-  std::vector<std::string> verbs;  ///< create delete deletecollection get list patch update watch
-  bool hasStatus = false;          ///< serves /status
-  std::shared_ptr<const ScalePaths> scale;  ///< serves /scale
-  bool custom = false;             ///< from a CRD: no strategic merge, updates need a resourceVersion
+  std::vector<std::string> verbs;            ///< create delete deletecollection get list patch update watch
+  bool hasStatus = false;                    ///< serves /status
+  std::shared_ptr<const ScalePaths> scale;   ///< serves /scale
+  bool custom = false;                       ///< from a CRD: no strategic merge, updates need a resourceVersion
   std::shared_ptr<const SchemaSet> schemas;  ///< keeps `schema` alive
   const Schema* schema = nullptr;
   std::vector<Column> columns;
@@ -53,7 +53,8 @@ using KindPtr = std::shared_ptr<const KindInfo>;
 /// The built-in kinds served (the list), in discovery order.
 const std::vector<KindPtr>& builtinKinds();
 
-/// KindInfos of a CustomResourceDefinition object, one per served version. Invalid with causes when it is not acceptable.
+/// KindInfos of a CustomResourceDefinition object, one per served version. Invalid with causes when it is not
+/// acceptable.
 Result<std::vector<KindPtr>> kindsOfCrd(json::Value crd);
 
 }  // namespace stoker::kube

@@ -31,7 +31,8 @@ bool consistsOf(std::string_view text, Inner inner, Outer outer) {
 }
 
 bool isLabel(std::string_view text) {
-  return consistsOf(text, [](char c) { return isLowerOrDigit(c) || c == '-'; }, isLowerOrDigit);
+  return consistsOf(
+      text, [](char c) { return isLowerOrDigit(c) || c == '-'; }, isLowerOrDigit);
 }
 bool isSubdomain(std::string_view text) {
   auto labels = split(text, '.');
@@ -54,7 +55,8 @@ std::string tooManyBytes(size_t limit) { return fmt::format("must be no more tha
 
 std::string subdomainMessage() {
   return regexMessage(
-      "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
+      "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+      "and end "
       "with an alphanumeric character",
       kSubdomainRegex, {"example.com"});
 }
@@ -67,8 +69,10 @@ std::string qualifiedMessage() {
 
 // Names that become files must not climb out of their directory.
 void checkNotParent(std::string_view value, Messages& out) {
-  if (value == "." || value == "..") out.push_back(fmt::format("must not be '{}'", value));
-  else if (value.starts_with("..")) out.push_back("must not start with '..'");
+  if (value == "." || value == "..")
+    out.push_back(fmt::format("must not be '{}'", value));
+  else if (value.starts_with(".."))
+    out.push_back("must not start with '..'");
 }
 
 }  // namespace
@@ -77,12 +81,14 @@ Messages dns1123Label(std::string_view value) {
   Messages out;
   if (value.size() > kLabelLength) out.push_back(tooManyCharacters(kLabelLength));
   if (isLabel(value)) return out;
-  if (isSubdomain(value)) out.push_back("must not contain dots");
+  if (isSubdomain(value))
+    out.push_back("must not contain dots");
   else
-    out.push_back(regexMessage(
-        "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
-        "alphanumeric character",
-        kLabelRegex, {"my-name", "123-abc"}));
+    out.push_back(
+        regexMessage("a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must "
+                     "start and end with an "
+                     "alphanumeric character",
+                     kLabelRegex, {"my-name", "123-abc"}));
   return out;
 }
 
@@ -97,10 +103,11 @@ Messages dns1035Label(std::string_view value) {
   Messages out;
   if (value.size() > kLabelLength) out.push_back(tooManyCharacters(kLabelLength));
   if (!isLabel(value) || !isLower(value[0]))
-    out.push_back(regexMessage(
-        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and "
-        "end with an alphanumeric character",
-        "[a-z]([-a-z0-9]*[a-z0-9])?", {"my-name", "abc-123"}));
+    out.push_back(
+        regexMessage("a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+                     "alphabetic character, and "
+                     "end with an alphanumeric character",
+                     "[a-z]([-a-z0-9]*[a-z0-9])?", {"my-name", "abc-123"}));
   return out;
 }
 
@@ -108,17 +115,21 @@ Messages qualifiedName(std::string_view value) {
   Messages out;
   auto parts = split(value, '/');
   if (parts.size() > 2)
-    return {"a valid label key " + qualifiedMessage() + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"};
+    return {"a valid label key " + qualifiedMessage() +
+            " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"};
   if (parts.size() == 2) {
-    if (parts[0].empty()) out.push_back("prefix part must be non-empty");
+    if (parts[0].empty())
+      out.push_back("prefix part must be non-empty");
     else {
       if (parts[0].size() > kSubdomainLength) out.push_back("prefix part " + tooManyBytes(kSubdomainLength));
       if (!isSubdomain(parts[0])) out.push_back("prefix part " + subdomainMessage());
     }
   }
   std::string_view name = parts.back();
-  if (name.empty()) out.push_back("name part must be non-empty");
-  else if (name.size() > kLabelLength) out.push_back("name part " + tooManyBytes(kLabelLength));
+  if (name.empty())
+    out.push_back("name part must be non-empty");
+  else if (name.size() > kLabelLength)
+    out.push_back("name part " + tooManyBytes(kLabelLength));
   if (!isQualified(name)) out.push_back("name part " + qualifiedMessage());
   return out;
 }
@@ -127,10 +138,11 @@ Messages labelValue(std::string_view value) {
   Messages out;
   if (value.size() > kLabelLength) out.push_back(tooManyBytes(kLabelLength));
   if (!value.empty() && !isQualified(value))
-    out.push_back(regexMessage(
-        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-        "with an alphanumeric character",
-        fmt::format("({})?", kQualifiedRegex), {"MyValue", "my_value", "12345"}));
+    out.push_back(
+        regexMessage("a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+                     "and must start and end "
+                     "with an alphanumeric character",
+                     fmt::format("({})?", kQualifiedRegex), {"MyValue", "my_value", "12345"}));
   return out;
 }
 

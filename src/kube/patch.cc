@@ -11,7 +11,8 @@
 
 namespace stoker::kube {
 
-// ---- merge patch -----------------------------------------------------------------------------------------------------
+// ---- merge patch
+// -----------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -40,8 +41,10 @@ json::Value mergePatch(json::Arena& arena, json::Value target, json::Value patch
   if (!patch.isObject()) return patch;
   std::vector<json::Member> out;
   zipMembers(target, patch, [&](std::string_view key, const json::Value* old, const json::Value* change) {
-    if (!change) out.push_back({key, *old});
-    else if (!change->isNull()) out.push_back({key, mergePatch(arena, old ? *old : json::Value(), *change)});
+    if (!change)
+      out.push_back({key, *old});
+    else if (!change->isNull())
+      out.push_back({key, mergePatch(arena, old ? *old : json::Value(), *change)});
   });
   return json::object(arena, out);
 }
@@ -51,13 +54,16 @@ json::Value makeMergePatch(json::Arena& arena, json::Value from, json::Value to)
   if (!from.isObject() || !to.isObject()) return to;
   std::vector<json::Member> out;
   zipMembers(from, to, [&](std::string_view key, const json::Value* old, const json::Value* wanted) {
-    if (!wanted) out.push_back({key, json::Value()});
-    else if (!old || !(*old == *wanted)) out.push_back({key, makeMergePatch(arena, old ? *old : json::Value(), *wanted)});
+    if (!wanted)
+      out.push_back({key, json::Value()});
+    else if (!old || !(*old == *wanted))
+      out.push_back({key, makeMergePatch(arena, old ? *old : json::Value(), *wanted)});
   });
   return json::object(arena, out);
 }
 
-// ---- pointers --------------------------------------------------------------------------------------------------------
+// ---- pointers
+// --------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -68,8 +74,8 @@ constexpr size_t kMaxOperations = 10'000;
 constexpr size_t kMaxCopiedBytes = 3 << 20;
 // Depth of the patched document: twice what the parser reads, as recursion depth is stack.
 constexpr size_t kMaxDepth = 512;
-// Elements that inserting, removing and moving may touch in all: well under a second of work, where 10,000 operations on a
-// list of a million elements would be minutes.
+// Elements that inserting, removing and moving may touch in all: well under a second of work, where 10,000 operations
+// on a list of a million elements would be minutes.
 constexpr size_t kMaxWork = 100'000'000;
 
 std::optional<Pointer> parsePointer(std::string_view text) {
@@ -91,8 +97,9 @@ std::optional<Pointer> parsePointer(std::string_view text) {
 }
 
 std::string malformedPointer(std::string_view text) {
-  return fmt::format("{} is not a JSON pointer: it must be empty or start with '/', and '~' must be written ~0, '/' in a name ~1",
-                     quote(text));
+  return fmt::format(
+      "{} is not a JSON pointer: it must be empty or start with '/', and '~' must be written ~0, '/' in a name ~1",
+      quote(text));
 }
 
 // Digits without leading zeros, as RFC 6901 wants them.
@@ -113,12 +120,13 @@ std::string printPointer(const Pointer& pointer, size_t count) {
   return out.empty() ? "the document" : quote(out);
 }
 
-// ---- the document while it is being patched --------------------------------------------------------------------------
+// ---- the document while it is being patched
+// --------------------------------------------------------------------------
 
 struct Opened;
 
-// A value of the document. Only what operations reach into is opened, so a patch costs what it touches, and repeated edits
-// of one list do not leave a copy each in the arena.
+// A value of the document. Only what operations reach into is opened, so a patch costs what it touches, and repeated
+// edits of one list do not leave a copy each in the arena.
 struct Node {
   json::Value value;  // when not opened
   std::shared_ptr<Opened> opened;
@@ -159,7 +167,8 @@ bool equals(const Node& node, json::Value value) {
   if (o.isArray) {
     auto items = value.items();
     return value.isArray() && items.size() == o.items.size() &&
-           std::equal(items.begin(), items.end(), o.items.begin(), [](json::Value v, const Node& n) { return equals(n, v); });
+           std::equal(items.begin(), items.end(), o.items.begin(),
+                      [](json::Value v, const Node& n) { return equals(n, v); });
   }
   auto members = value.members();
   return value.isObject() && members.size() == o.members.size() &&
@@ -184,8 +193,9 @@ class Patcher {
       std::string_view op;
       Handler handler;
       bool needsValue;
-    } kHandlers[] = {{"add", &Patcher::add, true},         {"remove", &Patcher::remove, false}, {"replace", &Patcher::replace, true},
-                     {"move", &Patcher::move, false},      {"copy", &Patcher::copy, false},     {"test", &Patcher::test, true}};
+    } kHandlers[] = {{"add", &Patcher::add, true},         {"remove", &Patcher::remove, false},
+                     {"replace", &Patcher::replace, true}, {"move", &Patcher::move, false},
+                     {"copy", &Patcher::copy, false},      {"test", &Patcher::test, true}};
     for (auto& h : kHandlers) {
       if (h.op != op_) continue;
       if (h.needsValue && !operation.has("value")) return malformed("it needs a \"value\"");
@@ -198,7 +208,8 @@ class Patcher {
 
  private:
   Error malformed(std::string why) const {
-    return Error(Reason::BadRequest, fmt::format("JSON patch operation {} ({} {}): {}", number_, op_, quote(path_), why));
+    return Error(Reason::BadRequest,
+                 fmt::format("JSON patch operation {} ({} {}): {}", number_, op_, quote(path_), why));
   }
   Error fails(std::string why) const {
     return Error(Reason::Invalid, fmt::format("JSON patch operation {} ({} {}): {}", number_, op_, quote(path_), why));
@@ -206,9 +217,10 @@ class Patcher {
   Result<void> charge(size_t work) {
     work_ += work;
     if (work_ <= kMaxWork) return {};
-    return Error(Reason::RequestEntityTooLarge,
-                 fmt::format("JSON patch operation {}: the patch shifts more than {} elements; send the object as a whole", number_,
-                             kMaxWork));
+    return Error(
+        Reason::RequestEntityTooLarge,
+        fmt::format("JSON patch operation {}: the patch shifts more than {} elements; send the object as a whole",
+                    number_, kMaxWork));
   }
 
   // The index that the last token means in a list of `size`; -1 counts from the end.
@@ -312,7 +324,9 @@ class Patcher {
     return out;
   }
 
-  Result<void> add(const Pointer& pointer, json::Value operation) { return insert(pointer, Node{operation["value"], nullptr}); }
+  Result<void> add(const Pointer& pointer, json::Value operation) {
+    return insert(pointer, Node{operation["value"], nullptr});
+  }
 
   Result<void> remove(const Pointer& pointer, json::Value) {
     STOKER_CHECK(takeOut(pointer));
@@ -379,8 +393,9 @@ Result<json::Value> jsonPatch(json::Arena& arena, json::Value target, json::Valu
     return Error(Reason::BadRequest,
                  fmt::format("a JSON patch must be an array of operations, not {}", json::typeName(operations.type())));
   if (operations.size() > kMaxOperations)
-    return Error(Reason::RequestEntityTooLarge, fmt::format("The allowed maximum operations in a JSON patch is {}, got {}",
-                                                            kMaxOperations, operations.size()));
+    return Error(
+        Reason::RequestEntityTooLarge,
+        fmt::format("The allowed maximum operations in a JSON patch is {}, got {}", kMaxOperations, operations.size()));
   Patcher patcher(arena, target);
   for (size_t i = 0; i < operations.size(); ++i) STOKER_CHECK(patcher.apply(operations[i], i));
   return patcher.result();

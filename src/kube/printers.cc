@@ -22,7 +22,9 @@ constexpr std::string_view kUnset = "<unset>";
 constexpr std::string_view kUnknown = "<unknown>";
 
 Value text(const CellContext& c, std::string_view t) { return json::string(c.arena, t); }
-std::string orElse(Value value, std::string_view otherwise) { return value.asString().empty() ? std::string(otherwise) : value.str(); }
+std::string orElse(Value value, std::string_view otherwise) {
+  return value.asString().empty() ? std::string(otherwise) : value.str();
+}
 std::string joined(const std::vector<std::string>& parts, std::string_view separator, std::string_view otherwise = "") {
   return parts.empty() ? std::string(otherwise) : join(parts, separator);
 }
@@ -57,7 +59,8 @@ class ShortList {
 
 std::string formatLabels(Value labels) {
   std::vector<std::string> out;
-  for (const json::Member& label : labels.members()) out.push_back(fmt::format("{}={}", label.key, label.value.asString()));
+  for (const json::Member& label : labels.members())
+    out.push_back(fmt::format("{}={}", label.key, label.value.asString()));
   return joined(out, ",", kNone);
 }
 
@@ -99,7 +102,8 @@ std::string column(Value list, std::string_view member) {
   return join(out, ",");
 }
 
-// ---- pods ------------------------------------------------------------------------------------------------------------
+// ---- pods
+// ------------------------------------------------------------------------------------------------------------
 
 struct PodSummary {
   size_t ready = 0, total = 0;
@@ -178,8 +182,10 @@ PodSummary summarize(const CellContext& c) {
     if (out.reason == "Completed" && running) out.reason = isTrue(c, "Ready") ? "Running" : "NotReady";
   }
   bool terminal = status["phase"].asString() == "Succeeded" || status["phase"].asString() == "Failed";
-  if (isDeleted(c) && status["reason"].asString() == "NodeLost") out.reason = "Unknown";
-  else if (isDeleted(c) && !terminal) out.reason = "Terminating";
+  if (isDeleted(c) && status["reason"].asString() == "NodeLost")
+    out.reason = "Unknown";
+  else if (isDeleted(c) && !terminal)
+    out.reason = "Terminating";
   return out;
 }
 
@@ -200,11 +206,13 @@ Value podIp(const CellContext& c) {
 Value podReadinessGates(const CellContext& c) {
   auto gates = c.object.at({"spec", "readinessGates"}).items();
   if (gates.empty()) return text(c, kNone);
-  auto open = std::count_if(gates.begin(), gates.end(), [&](Value gate) { return isTrue(c, gate["conditionType"].asString()); });
+  auto open = std::count_if(gates.begin(), gates.end(),
+                            [&](Value gate) { return isTrue(c, gate["conditionType"].asString()); });
   return text(c, fmt::format("{}/{}", open, gates.size()));
 }
 
-// ---- nodes -----------------------------------------------------------------------------------------------------------
+// ---- nodes
+// -----------------------------------------------------------------------------------------------------------
 
 Value nodeStatus(const CellContext& c) {
   std::string out = condition(c, "Ready").isNull() ? "Unknown" : isTrue(c, "Ready") ? "Ready" : "NotReady";
@@ -215,7 +223,8 @@ Value nodeRoles(const CellContext& c) {
   constexpr std::string_view kPrefix = "node-role.kubernetes.io/";
   std::set<std::string> roles;
   for (const json::Member& label : c.object.at({"metadata", "labels"}).members()) {
-    if (label.key.starts_with(kPrefix) && label.key.size() > kPrefix.size()) roles.emplace(label.key.substr(kPrefix.size()));
+    if (label.key.starts_with(kPrefix) && label.key.size() > kPrefix.size())
+      roles.emplace(label.key.substr(kPrefix.size()));
     if (label.key == "kubernetes.io/role" && !label.value.asString().empty()) roles.insert(label.value.str());
   }
   return text(c, joined({roles.begin(), roles.end()}, ",", kNone));
@@ -228,7 +237,8 @@ Value nodeAddress(const CellContext& c, std::string_view type) {
 Value nodeInternalIp(const CellContext& c) { return nodeAddress(c, "InternalIP"); }
 Value nodeExternalIp(const CellContext& c) { return nodeAddress(c, "ExternalIP"); }
 
-// ---- services and endpoints ------------------------------------------------------------------------------------------
+// ---- services and endpoints
+// ------------------------------------------------------------------------------------------
 
 Value serviceClusterIp(const CellContext& c) {
   Value first = c.object.at({"spec", "clusterIPs"})[0];
@@ -279,7 +289,8 @@ Value endpointsList(const CellContext& c) {
 Value slicePorts(const CellContext& c) {
   ShortList list;
   for (Value port : c.object["ports"].items())
-    list.add(port.has("port") && !port["port"].isNull() ? std::to_string(port["port"].asInt()) : orElse(port["name"], "*"));
+    list.add(port.has("port") && !port["port"].isNull() ? std::to_string(port["port"].asInt())
+                                                        : orElse(port["name"], "*"));
   return text(c, list.print(kUnset));
 }
 Value sliceEndpoints(const CellContext& c) {
@@ -289,18 +300,22 @@ Value sliceEndpoints(const CellContext& c) {
   return text(c, list.print(kUnset));
 }
 
-// ---- configuration ---------------------------------------------------------------------------------------------------
+// ---- configuration
+// ---------------------------------------------------------------------------------------------------
 
 Value configMapData(const CellContext& c) {
   return json::number(c.arena, static_cast<int64_t>(c.object["data"].size() + c.object["binaryData"].size()));
 }
 Value secretData(const CellContext& c) { return json::number(c.arena, static_cast<int64_t>(c.object["data"].size())); }
-Value serviceAccountSecrets(const CellContext& c) { return json::number(c.arena, static_cast<int64_t>(c.object["secrets"].size())); }
+Value serviceAccountSecrets(const CellContext& c) {
+  return json::number(c.arena, static_cast<int64_t>(c.object["secrets"].size()));
+}
 Value priorityValue(const CellContext& c) { return json::number(c.arena, c.object["value"].asInt()); }
 Value priorityDefault(const CellContext& c) { return json::boolean(c.object["globalDefault"].asBool()); }
 
-// ---- events ----------------------------------------------------------------------------------------------------------
-// core/v1 and events.k8s.io/v1 name the same fields differently.
+// ---- events
+// ---------------------------------------------------------------------------------------------------------- core/v1
+// and events.k8s.io/v1 name the same fields differently.
 
 Value either(const CellContext& c, std::string_view core, std::string_view events) {
   Value value = c.object[core];
@@ -337,13 +352,17 @@ Value eventSource(const CellContext& c) {
 Value eventMessage(const CellContext& c) { return text(c, trim(either(c, "message", "note").asString())); }
 Value eventCount(const CellContext& c) {
   // A series starts from one event of its own, which its count leaves out.
-  int64_t count = c.object["series"].isObject() ? c.object["series"]["count"].asInt() + 1 : either(c, "count", "deprecatedCount").asInt();
+  int64_t count = c.object["series"].isObject() ? c.object["series"]["count"].asInt() + 1
+                                                : either(c, "count", "deprecatedCount").asInt();
   return json::number(c.arena, std::max<int64_t>(count, 1));
 }
 
-// ---- volumes ---------------------------------------------------------------------------------------------------------
+// ---- volumes
+// ---------------------------------------------------------------------------------------------------------
 
-Value volumeCapacity(const CellContext& c) { return text(c, formatQuantity(c.object.at({"spec", "capacity", "storage"}))); }
+Value volumeCapacity(const CellContext& c) {
+  return text(c, formatQuantity(c.object.at({"spec", "capacity", "storage"})));
+}
 Value volumeAccessModes(const CellContext& c) { return text(c, accessModes(c.object.at({"spec", "accessModes"}))); }
 Value volumeClaim(const CellContext& c) {
   Value claim = c.object.at({"spec", "claimRef"});
@@ -358,7 +377,8 @@ Value claimAccessModes(const CellContext& c) {
   return text(c, isBound(c) ? accessModes(c.object.at({"status", "accessModes"})) : "");
 }
 
-// ---- rbac ------------------------------------------------------------------------------------------------------------
+// ---- rbac
+// ------------------------------------------------------------------------------------------------------------
 
 Value bindingRole(const CellContext& c) {
   Value role = c.object["roleRef"];
@@ -368,7 +388,8 @@ Value bindingSubjects(const CellContext& c, std::string_view kind) {
   std::vector<std::string> out;
   for (Value subject : c.object["subjects"].items()) {
     if (subject["kind"].asString() != kind) continue;
-    out.push_back(kind == "ServiceAccount" ? subject["namespace"].str() + "/" + subject["name"].str() : subject["name"].str());
+    out.push_back(kind == "ServiceAccount" ? subject["namespace"].str() + "/" + subject["name"].str()
+                                           : subject["name"].str());
   }
   return text(c, join(out, ", "));
 }
@@ -376,7 +397,8 @@ Value bindingUsers(const CellContext& c) { return bindingSubjects(c, "User"); }
 Value bindingGroups(const CellContext& c) { return bindingSubjects(c, "Group"); }
 Value bindingServiceAccounts(const CellContext& c) { return bindingSubjects(c, "ServiceAccount"); }
 
-// ---- jobs ------------------------------------------------------------------------------------------------------------
+// ---- jobs
+// ------------------------------------------------------------------------------------------------------------
 
 Value jobStatus(const CellContext& c) {
   for (std::string_view end : {"Complete", "Failed"})
@@ -388,7 +410,8 @@ Value jobStatus(const CellContext& c) {
 }
 Value jobCompletions(const CellContext& c) {
   int64_t succeeded = c.object.at({"status", "succeeded"}).asInt();
-  if (auto wanted = c.object.at({"spec", "completions"}).integer()) return text(c, fmt::format("{}/{}", succeeded, *wanted));
+  if (auto wanted = c.object.at({"spec", "completions"}).integer())
+    return text(c, fmt::format("{}/{}", succeeded, *wanted));
   int64_t parallelism = c.object.at({"spec", "parallelism"}).asInt();
   return text(c, fmt::format("{}/1{}", succeeded, parallelism > 1 ? fmt::format(" of {}", parallelism) : ""));
 }
@@ -405,11 +428,14 @@ Value templateImages(const CellContext& c) {
 }
 Value specSelector(const CellContext& c) { return text(c, formatSelector(c.object.at({"spec", "selector"}))); }
 
-// ---- every kind ------------------------------------------------------------------------------------------------------
+// ---- every kind
+// ------------------------------------------------------------------------------------------------------
 
 Value name(const CellContext& c) { return text(c, c.object.at({"metadata", "name"}).asString()); }
 Value age(const CellContext& c) { return text(c, ageOf(c.object.at({"metadata", "creationTimestamp"}), c.now)); }
-Value createdAt(const CellContext& c) { return text(c, orElse(c.object.at({"metadata", "creationTimestamp"}), kUnknown)); }
+Value createdAt(const CellContext& c) {
+  return text(c, orElse(c.object.at({"metadata", "creationTimestamp"}), kUnknown));
+}
 
 // A cell that is just the text at a path.
 template <const auto& kPath, const std::string_view& kOtherwise>
@@ -434,11 +460,14 @@ constexpr Path3 kKubelet{"status", "nodeInfo", "kubeletVersion"}, kOsImage{"stat
 using Cells = std::map<std::string_view, CellFunction>;
 
 Cells bindingCells() {
-  return {{"Role", bindingRole}, {"Users", bindingUsers}, {"Groups", bindingGroups}, {"ServiceAccounts", bindingServiceAccounts}};
+  return {{"Role", bindingRole},
+          {"Users", bindingUsers},
+          {"Groups", bindingGroups},
+          {"ServiceAccounts", bindingServiceAccounts}};
 }
 Cells eventCells() {
-  return {{"Last Seen", eventLastSeen}, {"Type", at<kType, kBlank>}, {"Reason", at<kReason, kBlank>},
-          {"Object", eventObject},      {"Subobject", eventSubobject}, {"Source", eventSource},
+  return {{"Last Seen", eventLastSeen}, {"Type", at<kType, kBlank>},    {"Reason", at<kReason, kBlank>},
+          {"Object", eventObject},      {"Subobject", eventSubobject},  {"Source", eventSource},
           {"Message", eventMessage},    {"First Seen", eventFirstSeen}, {"Count", eventCount}};
 }
 

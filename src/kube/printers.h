@@ -1,5 +1,5 @@
-// printers.h: the cells of built-in kinds' rows, as upstream's printers (pkg/printers/internalversion) fill them. Internal
-// to kube/; table.h is what others use.
+// printers.h: the cells of built-in kinds' rows, as upstream's printers (pkg/printers/internalversion) fill them.
+// Internal to kube/; table.h is what others use.
 #pragma once
 
 #include <string_view>

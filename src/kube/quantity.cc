@@ -18,8 +18,8 @@ constexpr Int128 powerOfTen(int exponent) {
   return out;
 }
 
-// 10^28 base units. Upstream's decimals have no bound; ours stop at the largest power of ten of which two can be added in
-// 128 bits at nano scale, far above anything a cluster holds.
+// 10^28 base units. Upstream's decimals have no bound; ours stop at the largest power of ten of which two can be added
+// in 128 bits at nano scale, far above anything a cluster holds.
 constexpr int kMaxNanoDigits = 37;
 constexpr Int128 kLimit = powerOfTen(kMaxNanoDigits);
 // Binary suffixes are capped where upstream caps them.
@@ -35,8 +35,9 @@ struct Suffix {
   int exponent;
 };
 constexpr Suffix kSuffixes[] = {
-    {"Ki", 2, 10}, {"Mi", 2, 20}, {"Gi", 2, 30}, {"Ti", 2, 40}, {"Pi", 2, 50}, {"Ei", 2, 60}, {"n", 10, -9}, {"u", 10, -6},
-    {"m", 10, -3}, {"", 10, 0},   {"k", 10, 3},  {"M", 10, 6},  {"G", 10, 9},  {"T", 10, 12}, {"P", 10, 15}, {"E", 10, 18},
+    {"Ki", 2, 10}, {"Mi", 2, 20}, {"Gi", 2, 30}, {"Ti", 2, 40}, {"Pi", 2, 50}, {"Ei", 2, 60},
+    {"n", 10, -9}, {"u", 10, -6}, {"m", 10, -3}, {"", 10, 0},   {"k", 10, 3},  {"M", 10, 6},
+    {"G", 10, 9},  {"T", 10, 12}, {"P", 10, 15}, {"E", 10, 18},
 };
 
 const Suffix* suffixOf(int base, int exponent) {
@@ -161,7 +162,8 @@ Result<Quantity> Quantity::parse(std::string_view text) {
   if (skipDigits(suffix, tail) != suffix.size()) return formatWrong();
 
   Quantity q;
-  const Suffix* known = std::find_if(std::begin(kSuffixes), std::end(kSuffixes), [&](auto& s) { return s.text == suffix; });
+  const Suffix* known =
+      std::find_if(std::begin(kSuffixes), std::end(kSuffixes), [&](auto& s) { return s.text == suffix; });
   if (known != std::end(kSuffixes) && known->base == 2) {
     q.format_ = Format::BinarySI;
     q.nano_ = binaryNano(whole, fraction, known->exponent);

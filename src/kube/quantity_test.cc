@@ -31,32 +31,34 @@ INSTANTIATE_TEST_SUITE_P(
         CanonicalCase{"1M", "1M"}, CanonicalCase{"1E", "1E"}, CanonicalCase{"1Ki", "1Ki"}, CanonicalCase{"8Ki", "8Ki"},
         CanonicalCase{"7Mi", "7Mi"}, CanonicalCase{"1Ei", "1Ei"}, CanonicalCase{"1024Mi", "1Gi"},
         CanonicalCase{"307200Ki", "300Mi"}, CanonicalCase{"1025024Mi", "1001Gi"}, CanonicalCase{"1024Gi", "1Ti"},
-        CanonicalCase{"5000m", "5"}, CanonicalCase{"0.5", "500m"}, CanonicalCase{".5", "500m"}, CanonicalCase{"1000M", "1G"},
-        CanonicalCase{"0.001T", "1G"}, CanonicalCase{"1000u", "1m"}, CanonicalCase{"1.08", "1080m"},
-        CanonicalCase{"1080000000n", "1080m"}, CanonicalCase{"1234567M", "1234567M"}, CanonicalCase{"1025", "1025"},
-        CanonicalCase{".001e12", "1e9"}, CanonicalCase{"0.001e0", "1e-3"}, CanonicalCase{"1000e-12", "1e-9"},
-        CanonicalCase{"80e-3", "80e-3"}, CanonicalCase{"300e6", "300e6"}, CanonicalCase{"3E3", "3e3"},
-        CanonicalCase{"1e+9", "1e9"}, CanonicalCase{"12e2", "1200"}, CanonicalCase{"1.5Gi", "1536Mi"},
-        CanonicalCase{"0.1Ki", "102400m"}, CanonicalCase{"0.5Ki", "512"}, CanonicalCase{"0.5Mi", "512Ki"},
-        CanonicalCase{"2000Ki", "2000Ki"}, CanonicalCase{"1.", "1"}, CanonicalCase{"1.G", "1G"}, CanonicalCase{"+1", "1"},
-        CanonicalCase{"-1", "-1"}, CanonicalCase{"-0.5", "-500m"}, CanonicalCase{"-1024Mi", "-1Gi"},
-        CanonicalCase{"0001.500", "1500m"}, CanonicalCase{"100k", "100k"}, CanonicalCase{".0001k", "100m"},
-        CanonicalCase{"9223372036854775807", "9223372036854775807"}, CanonicalCase{"18446744073709551616", "18446744073709551616"},
-        CanonicalCase{"1000E", "1e21"}, CanonicalCase{"12345678901234567890123m", "12345678901234567890123m"}));
+        CanonicalCase{"5000m", "5"}, CanonicalCase{"0.5", "500m"}, CanonicalCase{".5", "500m"},
+        CanonicalCase{"1000M", "1G"}, CanonicalCase{"0.001T", "1G"}, CanonicalCase{"1000u", "1m"},
+        CanonicalCase{"1.08", "1080m"}, CanonicalCase{"1080000000n", "1080m"}, CanonicalCase{"1234567M", "1234567M"},
+        CanonicalCase{"1025", "1025"}, CanonicalCase{".001e12", "1e9"}, CanonicalCase{"0.001e0", "1e-3"},
+        CanonicalCase{"1000e-12", "1e-9"}, CanonicalCase{"80e-3", "80e-3"}, CanonicalCase{"300e6", "300e6"},
+        CanonicalCase{"3E3", "3e3"}, CanonicalCase{"1e+9", "1e9"}, CanonicalCase{"12e2", "1200"},
+        CanonicalCase{"1.5Gi", "1536Mi"}, CanonicalCase{"0.1Ki", "102400m"}, CanonicalCase{"0.5Ki", "512"},
+        CanonicalCase{"0.5Mi", "512Ki"}, CanonicalCase{"2000Ki", "2000Ki"}, CanonicalCase{"1.", "1"},
+        CanonicalCase{"1.G", "1G"}, CanonicalCase{"+1", "1"}, CanonicalCase{"-1", "-1"}, CanonicalCase{"-0.5", "-500m"},
+        CanonicalCase{"-1024Mi", "-1Gi"}, CanonicalCase{"0001.500", "1500m"}, CanonicalCase{"100k", "100k"},
+        CanonicalCase{".0001k", "100m"}, CanonicalCase{"9223372036854775807", "9223372036854775807"},
+        CanonicalCase{"18446744073709551616", "18446744073709551616"}, CanonicalCase{"1000E", "1e21"},
+        CanonicalCase{"12345678901234567890123m", "12345678901234567890123m"}));
 
-INSTANTIATE_TEST_SUITE_P(
-    RoundsUp, QuantityCanonical,
-    testing::Values(CanonicalCase{"0.0000000001", "1n"}, CanonicalCase{"1.0000000001", "1000000001n"},
-                    CanonicalCase{"-0.0000000001", "-1n"}, CanonicalCase{"1e-100", "1e-9"}, CanonicalCase{"0.9n", "1n"},
-                    CanonicalCase{"0.000000000001Ki", "2n"}, CanonicalCase{"0.000000000000000000001Ei", "1152922n"},
-                    CanonicalCase{"1e-99999999999999999999", "1e-9"}));
+INSTANTIATE_TEST_SUITE_P(RoundsUp, QuantityCanonical,
+                         testing::Values(CanonicalCase{"0.0000000001", "1n"},
+                                         CanonicalCase{"1.0000000001", "1000000001n"},
+                                         CanonicalCase{"-0.0000000001", "-1n"}, CanonicalCase{"1e-100", "1e-9"},
+                                         CanonicalCase{"0.9n", "1n"}, CanonicalCase{"0.000000000001Ki", "2n"},
+                                         CanonicalCase{"0.000000000000000000001Ei", "1152922n"},
+                                         CanonicalCase{"1e-99999999999999999999", "1e-9"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Saturates, QuantityCanonical,
     testing::Values(CanonicalCase{"8Ei", "9223372036854775807"}, CanonicalCase{"100Ei", "9223372036854775807"},
-                    CanonicalCase{"-100Ei", "-9223372036854775807"}, CanonicalCase{"9223372036854775807Ki", "9223372036854775807"},
-                    CanonicalCase{"1e100", "10e27"}, CanonicalCase{"1e99999999999999999999", "10e27"},
-                    CanonicalCase{"-1e100", "-10e27"}));
+                    CanonicalCase{"-100Ei", "-9223372036854775807"},
+                    CanonicalCase{"9223372036854775807Ki", "9223372036854775807"}, CanonicalCase{"1e100", "10e27"},
+                    CanonicalCase{"1e99999999999999999999", "10e27"}, CanonicalCase{"-1e100", "-10e27"}));
 
 TEST(Quantity, hugeTextsStayBounded) {
   std::string nines(100'000, '9');
@@ -81,14 +83,15 @@ TEST_P(QuantityMalformed, isRefused) {
   EXPECT_EQ(q.error().reason, Reason::BadRequest);
   EXPECT_EQ(q.error().message, GetParam().message);
 }
-INSTANTIATE_TEST_SUITE_P(
-    Upstream, QuantityMalformed,
-    testing::Values(BadCase{"", kFormat}, BadCase{"1.1.M", kFormat}, BadCase{"1+1.0M", kFormat}, BadCase{"0.1mi", kSuffix},
-                    BadCase{"0.1am", kFormat}, BadCase{"aoeu", kFormat}, BadCase{".5i", kSuffix}, BadCase{"1i", kSuffix},
-                    BadCase{"-3.01i", kSuffix}, BadCase{"-3.01e-", kSuffix}, BadCase{" 1", kFormat}, BadCase{"1 ", kFormat},
-                    BadCase{"1K", kSuffix}, BadCase{"+", kFormat}, BadCase{".", kFormat}, BadCase{"e3", kFormat},
-                    BadCase{"--1", kFormat}, BadCase{"1e", kSuffix}, BadCase{"1e+", kSuffix}, BadCase{"1kk", kSuffix},
-                    BadCase{"1m3", kSuffix}, BadCase{"1GB", kFormat}, BadCase{"0x10", kFormat}));
+INSTANTIATE_TEST_SUITE_P(Upstream, QuantityMalformed,
+                         testing::Values(BadCase{"", kFormat}, BadCase{"1.1.M", kFormat}, BadCase{"1+1.0M", kFormat},
+                                         BadCase{"0.1mi", kSuffix}, BadCase{"0.1am", kFormat}, BadCase{"aoeu", kFormat},
+                                         BadCase{".5i", kSuffix}, BadCase{"1i", kSuffix}, BadCase{"-3.01i", kSuffix},
+                                         BadCase{"-3.01e-", kSuffix}, BadCase{" 1", kFormat}, BadCase{"1 ", kFormat},
+                                         BadCase{"1K", kSuffix}, BadCase{"+", kFormat}, BadCase{".", kFormat},
+                                         BadCase{"e3", kFormat}, BadCase{"--1", kFormat}, BadCase{"1e", kSuffix},
+                                         BadCase{"1e+", kSuffix}, BadCase{"1kk", kSuffix}, BadCase{"1m3", kSuffix},
+                                         BadCase{"1GB", kFormat}, BadCase{"0x10", kFormat}));
 
 struct NumberCase {
   const char* text;
@@ -100,12 +103,14 @@ TEST_P(QuantityNumbers, roundUpAndSaturate) {
   EXPECT_EQ(must(GetParam().text).milliValue(), GetParam().milli);
 }
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max(), kMin = std::numeric_limits<int64_t>::min();
-INSTANTIATE_TEST_SUITE_P(
-    Cases, QuantityNumbers,
-    testing::Values(NumberCase{"0", 0, 0}, NumberCase{"1", 1, 1000}, NumberCase{"100m", 1, 100}, NumberCase{"1500m", 2, 1500},
-                    NumberCase{"1n", 1, 1}, NumberCase{"-1n", -1, -1}, NumberCase{"-1500m", -2, -1500},
-                    NumberCase{"1Ki", 1024, 1024000}, NumberCase{"1.1Ki", 1127, 1126400}, NumberCase{"1E", 1000000000000000000, kMax},
-                    NumberCase{"9223372036854775807", kMax, kMax}, NumberCase{"1e20", kMax, kMax}, NumberCase{"-1e20", kMin, kMin}));
+INSTANTIATE_TEST_SUITE_P(Cases, QuantityNumbers,
+                         testing::Values(NumberCase{"0", 0, 0}, NumberCase{"1", 1, 1000}, NumberCase{"100m", 1, 100},
+                                         NumberCase{"1500m", 2, 1500}, NumberCase{"1n", 1, 1},
+                                         NumberCase{"-1n", -1, -1}, NumberCase{"-1500m", -2, -1500},
+                                         NumberCase{"1Ki", 1024, 1024000}, NumberCase{"1.1Ki", 1127, 1126400},
+                                         NumberCase{"1E", 1000000000000000000, kMax},
+                                         NumberCase{"9223372036854775807", kMax, kMax}, NumberCase{"1e20", kMax, kMax},
+                                         NumberCase{"-1e20", kMin, kMin}));
 
 TEST(Quantity, ordersByValueWhateverTheFormat) {
   EXPECT_EQ(must("1024"), must("1Ki"));

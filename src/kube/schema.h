@@ -19,16 +19,17 @@ namespace stoker::kube {
 
 struct Schema;
 
-/// In a CRD's schema: the node takes the shape of this built-in message (a pod template), without its defaults. crdSchema()
-/// resolves it; a server that does not know the keyword keeps what is there (preserve-unknown-fields stands beside it).
+/// In a CRD's schema: the node takes the shape of this built-in message (a pod template), without its defaults.
+/// crdSchema() resolves it; a server that does not know the keyword keeps what is there (preserve-unknown-fields stands
+/// beside it).
 inline constexpr const char* kBuiltinKeyword = "x-stoker-builtin";
 struct Pattern;  // a compiled regular expression: pattern.h
 
 struct Field {
-  std::string name;         ///< JSON name
-  uint32_t proto = 0;       ///< protobuf field number; 0 = none (CRDs)
+  std::string name;    ///< JSON name
+  uint32_t proto = 0;  ///< protobuf field number; 0 = none (CRDs)
   bool required = false;
-  bool inlined = false;     ///< the field's own fields stand in its parent's JSON (protobuf nests them)
+  bool inlined = false;  ///< the field's own fields stand in its parent's JSON (protobuf nests them)
   const Schema* schema = nullptr;
   // Strategic merge patch.
   bool patchMerge = false;       ///< patchStrategy merge: lists merge by mergeKey (objects) or as sets (scalars)
@@ -42,23 +43,23 @@ struct Field {
 
 struct Schema {
   enum class Type {
-    Any,           ///< anything, kept as it is (x-kubernetes-preserve-unknown-fields without type, RawExtension, JSON)
-    Object,        ///< `fields`; other members are unknown unless `preserveUnknown`
-    Map,           ///< string keys, values of `items`
-    Array,         ///< elements of `items`
+    Any,     ///< anything, kept as it is (x-kubernetes-preserve-unknown-fields without type, RawExtension, JSON)
+    Object,  ///< `fields`; other members are unknown unless `preserveUnknown`
+    Map,     ///< string keys, values of `items`
+    Array,   ///< elements of `items`
     String,
     Integer,
     Number,
     Boolean,
     IntOrString,
-    Quantity,      ///< a string or number that reads as a resource quantity; stored in canonical form
-    Time,          ///< RFC 3339, seconds; null allowed
+    Quantity,  ///< a string or number that reads as a resource quantity; stored in canonical form
+    Time,      ///< RFC 3339, seconds; null allowed
     MicroTime,
-    Bytes,         ///< base64 in JSON, raw in protobuf
-    Choice,        ///< one of `choices`, told apart by its JSON type (JSONSchemaPropsOrBool); protobuf: a field for each
+    Bytes,   ///< base64 in JSON, raw in protobuf
+    Choice,  ///< one of `choices`, told apart by its JSON type (JSONSchemaPropsOrBool); protobuf: a field for each
   };
   Type type = Type::Any;
-  std::string name;           ///< message name of a built-in ("k8s.io.api.core.v1.PodSpec"); empty for CRD nodes
+  std::string name;  ///< message name of a built-in ("k8s.io.api.core.v1.PodSpec"); empty for CRD nodes
   /// Sorted by name. Inlined fields are among them: walk into their schemas, or use `field`, which does.
   std::vector<Field> fields;
   const Schema* items = nullptr;
@@ -104,8 +105,8 @@ class SchemaSet {
 /// The built-in messages (Kubernetes 1.35.4), compiled in from the field table and its overlay. Built at first use.
 std::shared_ptr<const SchemaSet> builtinSchemas();
 
-/// A CRD's openAPIV3Schema as a Schema whose root is an Object with apiVersion, kind and metadata (ObjectMeta) added. The
-/// errors are those of a non-structural schema, with paths under `path`
+/// A CRD's openAPIV3Schema as a Schema whose root is an Object with apiVersion, kind and metadata (ObjectMeta) added.
+/// The errors are those of a non-structural schema, with paths under `path`
 /// ("spec.versions[0].schema.openAPIV3Schema.properties[spec]: Required value: type ...").
 struct CrdSchema {
   std::shared_ptr<const SchemaSet> owner;
@@ -113,7 +114,8 @@ struct CrdSchema {
 };
 Result<CrdSchema> crdSchema(json::Value openAPIV3Schema, std::string_view path);
 
-// ---- functions over a schema -----------------------------------------------------------------------------------------
+// ---- functions over a schema
+// -----------------------------------------------------------------------------------------
 
 enum class Unknown { Drop, Collect };  // what to do besides dropping: nothing, or say which
 
@@ -121,24 +123,24 @@ struct Coerced {
   json::Value value;
   std::vector<std::string> unknown;  ///< paths, for strict decoding: "spec.template.spec.contaners"
 };
-/// What decoding into the kind's Go struct and encoding again would give: unknown members dropped (kept where preserved),
-/// nulls for scalars and lists dropped, quantities and times canonical, omitempty zero values of built-ins kept as given.
-/// A value of the wrong JSON type is BadRequest with upstream's wording, e.g.
-/// "json: cannot unmarshal string into Go struct field PodSpec.spec.priority of type int32" is reduced to
-/// "spec.priority: expected an integer, got string".
+/// What decoding into the kind's Go struct and encoding again would give: unknown members dropped (kept where
+/// preserved), nulls for scalars and lists dropped, quantities and times canonical, omitempty zero values of built-ins
+/// kept as given. A value of the wrong JSON type is BadRequest with upstream's wording, e.g. "json: cannot unmarshal
+/// string into Go struct field PodSpec.spec.priority of type int32" is reduced to "spec.priority: expected an integer,
+/// got string".
 Result<Coerced> coerce(json::Arena& arena, const Schema& schema, json::Value value);
 
-/// Fills in defaults where members are missing. Objects are created for nothing: a default inside a missing object does not
-/// apply (structural defaulting rules). Null where the schema is not nullable and has a default counts as missing.
+/// Fills in defaults where members are missing. Objects are created for nothing: a default inside a missing object does
+/// not apply (structural defaulting rules). Null where the schema is not nullable and has a default counts as missing.
 json::Value applyDefaults(json::Arena& arena, const Schema& schema, json::Value value);
 
 /// Validation by OpenAPI v3 keywords; causes carry upstream's type (FieldValueRequired, FieldValueInvalid,
-/// FieldValueNotSupported, FieldValueTooLong, FieldValueTooMany, FieldValueDuplicate, FieldValueTypeInvalid, ...), field
-/// path and text ("Invalid value: -1: spec.replicas in body should be greater than or equal to 0").
+/// FieldValueNotSupported, FieldValueTooLong, FieldValueTooMany, FieldValueDuplicate, FieldValueTypeInvalid, ...),
+/// field path and text ("Invalid value: -1: spec.replicas in body should be greater than or equal to 0").
 std::vector<Cause> validate(const Schema& schema, json::Value value, std::string_view path = "");
 
-/// Strategic merge patch (apimachinery/pkg/util/strategicpatch): directives $patch (replace, delete, merge), $retainKeys,
-/// $setElementOrder/x, $deleteFromPrimitiveList/x. BadRequest/Invalid for malformed directives.
+/// Strategic merge patch (apimachinery/pkg/util/strategicpatch): directives $patch (replace, delete, merge),
+/// $retainKeys, $setElementOrder/x, $deleteFromPrimitiveList/x. BadRequest/Invalid for malformed directives.
 Result<json::Value> strategicMerge(json::Arena& arena, const Schema& schema, json::Value current, json::Value patch);
 
 /// Protobuf wire bytes of a message -> JSON tree. BadRequest when malformed. Unknown field numbers are skipped.

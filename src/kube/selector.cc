@@ -15,9 +15,25 @@ namespace {
 using Requirement = LabelSelector::Requirement;
 using Op = Requirement::Op;
 
-// ---- scanning --------------------------------------------------------------------------------------------------------
+// ---- scanning
+// --------------------------------------------------------------------------------------------------------
 
-enum class Token { Error, End, Close, Comma, Not, DoubleEquals, Equals, Greater, Identifier, In, Less, NotEquals, NotIn, Open };
+enum class Token {
+  Error,
+  End,
+  Close,
+  Comma,
+  Not,
+  DoubleEquals,
+  Equals,
+  Greater,
+  Identifier,
+  In,
+  Less,
+  NotEquals,
+  NotIn,
+  Open
+};
 
 struct Item {
   Token token;
@@ -27,8 +43,9 @@ struct Item {
 constexpr struct {
   std::string_view text;
   Token token;
-} kSymbols[] = {{")", Token::Close},   {",", Token::Comma},   {"!", Token::Not},     {"==", Token::DoubleEquals}, {"=", Token::Equals},
-                {">", Token::Greater}, {"<", Token::Less}, {"!=", Token::NotEquals}, {"(", Token::Open}};
+} kSymbols[] = {{")", Token::Close},         {",", Token::Comma},      {"!", Token::Not},
+                {"==", Token::DoubleEquals}, {"=", Token::Equals},     {">", Token::Greater},
+                {"<", Token::Less},          {"!=", Token::NotEquals}, {"(", Token::Open}};
 
 std::optional<Token> symbolToken(std::string_view text) {
   for (auto& s : kSymbols)
@@ -61,7 +78,8 @@ std::vector<Item> scan(std::string_view text) {
   return out;
 }
 
-// ---- requirements ----------------------------------------------------------------------------------------------------
+// ---- requirements
+// ----------------------------------------------------------------------------------------------------
 
 Error bad(std::string message) { return Error(Reason::BadRequest, std::move(message)); }
 
@@ -92,7 +110,8 @@ Result<void> checkKey(std::string_view key, std::string_view path) {
   return bad(invalid(path, key, join(why, "; ")));
 }
 
-Result<Requirement> makeRequirement(std::string_view key, Op op, std::string_view symbol, std::vector<std::string> values) {
+Result<Requirement> makeRequirement(std::string_view key, Op op, std::string_view symbol,
+                                    std::vector<std::string> values) {
   std::vector<std::string> wrong;
   auto check = [&](bool good, std::string message) {
     if (!good) wrong.push_back(std::move(message));
@@ -101,7 +120,8 @@ Result<Requirement> makeRequirement(std::string_view key, Op op, std::string_vie
   switch (op) {
     case Op::In:
     case Op::NotIn:
-      check(!values.empty(), "values: Invalid value: []string{}: for 'in', 'notin' operators, values set can't be empty");
+      check(!values.empty(),
+            "values: Invalid value: []string{}: for 'in', 'notin' operators, values set can't be empty");
       break;
     case Op::Exists:
     case Op::DoesNotExist:
@@ -134,7 +154,8 @@ Result<Requirement> makeRequirement(std::string_view key, Op op, std::string_vie
   return out;
 }
 
-// ---- parsing ---------------------------------------------------------------------------------------------------------
+// ---- parsing
+// ---------------------------------------------------------------------------------------------------------
 
 class Parser {
  public:
@@ -151,7 +172,8 @@ class Parser {
       out.push_back(*std::move(requirement));
       Item next = take();
       if (next.token == Token::End) return out;
-      if (next.token != Token::Comma) return bad(fmt::format("found '{}', expected: ',' or 'end of string'", next.text));
+      if (next.token != Token::Comma)
+        return bad(fmt::format("found '{}', expected: ',' or 'end of string'", next.text));
       if (peek() != Token::Identifier && peek() != Token::Not)
         return bad(fmt::format("found '{}', expected: identifier after ','", items_[at_].text));
     }
@@ -181,14 +203,22 @@ class Parser {
     if (peek() == Token::End || peek() == Token::Comma) return makeRequirement(key.text, Op::Exists, {}, {});
     Item op = takeOperator();
     switch (op.token) {
-      case Token::In: return withSet(key.text, Op::In);
-      case Token::NotIn: return withSet(key.text, Op::NotIn);
-      case Token::Equals: return withValue(key.text, Op::In, "=");
-      case Token::DoubleEquals: return withValue(key.text, Op::In, "==");
-      case Token::NotEquals: return withValue(key.text, Op::NotIn, "!=");
-      case Token::Greater: return withValue(key.text, Op::GreaterThan, {});
-      case Token::Less: return withValue(key.text, Op::LessThan, {});
-      default: return bad(fmt::format("found '{}', expected: in, notin, =, ==, !=, gt, lt", op.text));
+      case Token::In:
+        return withSet(key.text, Op::In);
+      case Token::NotIn:
+        return withSet(key.text, Op::NotIn);
+      case Token::Equals:
+        return withValue(key.text, Op::In, "=");
+      case Token::DoubleEquals:
+        return withValue(key.text, Op::In, "==");
+      case Token::NotEquals:
+        return withValue(key.text, Op::NotIn, "!=");
+      case Token::Greater:
+        return withValue(key.text, Op::GreaterThan, {});
+      case Token::Less:
+        return withValue(key.text, Op::LessThan, {});
+      default:
+        return bad(fmt::format("found '{}', expected: in, notin, =, ==, !=, gt, lt", op.text));
     }
   }
 
@@ -216,9 +246,12 @@ class Parser {
     if (peek() != Token::Identifier && peek() != Token::Comma)
       return bad(fmt::format("found '{}', expected: ',', ')' or identifier", items_[at_].text));
     for (;;) {
-      if (peek() == Token::Identifier) values.emplace_back(take().text);
-      else if (peek() == Token::Comma || peek() == Token::Close) values.emplace_back();
-      else return bad(fmt::format("found '{}', expected: ',', or identifier", items_[at_].text));
+      if (peek() == Token::Identifier)
+        values.emplace_back(take().text);
+      else if (peek() == Token::Comma || peek() == Token::Close)
+        values.emplace_back();
+      else
+        return bad(fmt::format("found '{}', expected: ',', or identifier", items_[at_].text));
       Item next = take();
       if (next.token == Token::Close) return values;
       if (next.token != Token::Comma) return bad(fmt::format("found '{}', expected: ',' or ')'", next.text));
@@ -238,10 +271,14 @@ void sortByKey(std::vector<Requirement>& requirements) {
 bool Requirement::matches(std::optional<std::string_view> value) const {
   auto listed = [&] { return std::find(values.begin(), values.end(), *value) != values.end(); };
   switch (op) {
-    case Op::In: return value && listed();
-    case Op::NotIn: return !value || !listed();
-    case Op::Exists: return value.has_value();
-    case Op::DoesNotExist: return !value;
+    case Op::In:
+      return value && listed();
+    case Op::NotIn:
+      return !value || !listed();
+    case Op::Exists:
+      return value.has_value();
+    case Op::DoesNotExist:
+      return !value;
     case Op::GreaterThan:
     case Op::LessThan: {
       int64_t have = 0, bound = 0;
@@ -266,7 +303,8 @@ Result<LabelSelector> LabelSelector::fromJson(json::Value selector) {
     out.nothing_ = true;
     return out;
   }
-  auto add = [&](std::string_view key, Op op, std::string_view symbol, std::vector<std::string> values) -> Result<void> {
+  auto add = [&](std::string_view key, Op op, std::string_view symbol,
+                 std::vector<std::string> values) -> Result<void> {
     auto requirement = makeRequirement(key, op, symbol, std::move(values));
     if (!requirement.ok()) return Error(Reason::Invalid, requirement.error().message);
     out.requirements_.push_back(*std::move(requirement));
@@ -335,15 +373,20 @@ std::string LabelSelector::toString() const {
     out += r.key;
     if (r.op == Op::Exists || r.op == Op::DoesNotExist) continue;
     std::string values = join(r.values, ",");
-    if (r.op == Op::GreaterThan) out += ">" + values;
-    else if (r.op == Op::LessThan) out += "<" + values;
-    else if (!r.symbol.empty()) out.append(r.symbol).append(values);
-    else out += (r.op == Op::In ? " in (" : " notin (") + values + ")";
+    if (r.op == Op::GreaterThan)
+      out += ">" + values;
+    else if (r.op == Op::LessThan)
+      out += "<" + values;
+    else if (!r.symbol.empty())
+      out.append(r.symbol).append(values);
+    else
+      out += (r.op == Op::In ? " in (" : " notin (") + values + ")";
   }
   return out;
 }
 
-// ---- fields ----------------------------------------------------------------------------------------------------------
+// ---- fields
+// ----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -383,8 +426,10 @@ Result<std::string> unescape(std::string_view text) {
 }
 
 // What upstream's selectable fields hold for an object that leaves the field out, where that is not "".
-constexpr std::pair<std::string_view, std::string_view> kZeroValues[] = {
-    {"spec.unschedulable", "false"}, {"spec.hostNetwork", "false"}, {"status.replicas", "0"}, {"status.successful", "0"}};
+constexpr std::pair<std::string_view, std::string_view> kZeroValues[] = {{"spec.unschedulable", "false"},
+                                                                         {"spec.hostNetwork", "false"},
+                                                                         {"status.replicas", "0"},
+                                                                         {"status.successful", "0"}};
 
 // Selectable names whose value stands elsewhere in the object; the first that is not empty counts.
 struct Alias {
@@ -417,7 +462,8 @@ Result<FieldSelector> FieldSelector::parse(std::string_view text) {
   for (std::string_view part : parts) {
     if (part.empty()) continue;
     size_t at = part.find('=');
-    if (at == std::string_view::npos) return bad(fmt::format("invalid selector: '{}'; can't understand '{}'", text, part));
+    if (at == std::string_view::npos)
+      return bad(fmt::format("invalid selector: '{}'; can't understand '{}'", text, part));
     bool equal = at == 0 || part[at - 1] != '!';
     std::string_view field = part.substr(0, equal ? at : at - 1), rest = part.substr(at + 1);
     if (equal && rest.starts_with('=')) rest.remove_prefix(1);

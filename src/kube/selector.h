@@ -20,13 +20,15 @@ class LabelSelector {
   struct Requirement {
     enum class Op { In, NotIn, Exists, DoesNotExist, GreaterThan, LessThan } op = Op::Exists;
     std::string key;
-    std::vector<std::string> values;     ///< sorted and unique, as upstream keeps them
-    std::string_view symbol = {};        ///< how In and NotIn were written, for toString: "=", "==", "!=" or empty
+    std::vector<std::string> values;  ///< sorted and unique, as upstream keeps them
+    std::string_view symbol = {};     ///< how In and NotIn were written, for toString: "=", "==", "!=" or empty
     bool matches(std::optional<std::string_view> value) const;
   };
-  /// "a=b,c!=d,e in (f,g),!h,i" ; "" selects everything. BadRequest with upstream's wording ("unable to parse requirement: ...").
+  /// "a=b,c!=d,e in (f,g),!h,i" ; "" selects everything. BadRequest with upstream's wording ("unable to parse
+  /// requirement: ...").
   static Result<LabelSelector> parse(std::string_view text);
-  /// metav1.LabelSelector {matchLabels, matchExpressions}; {} selects everything, null selects nothing. Invalid otherwise.
+  /// metav1.LabelSelector {matchLabels, matchExpressions}; {} selects everything, null selects nothing. Invalid
+  /// otherwise.
   static Result<LabelSelector> fromJson(json::Value selector);
   static LabelSelector everything() { return {}; }
   bool matches(const Lookup& label) const;
@@ -62,8 +64,8 @@ class FieldSelector {
   std::vector<Term> terms_;
 };
 
-/// The string a field path has in an object for selectors ("spec.nodeName", "spec.unschedulable" -> "true"/"false"). What is
-/// missing counts as "", or as the zero value that upstream's selectable fields give it ("false", "0").
+/// The string a field path has in an object for selectors ("spec.nodeName", "spec.unschedulable" -> "true"/"false").
+/// What is missing counts as "", or as the zero value that upstream's selectable fields give it ("false", "0").
 std::string fieldValue(json::Value object, std::string_view path);
 
 /// metadata.labels flattened for store::Index::labels.

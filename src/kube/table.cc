@@ -59,8 +59,11 @@ struct TypedCell {
   std::string_view type;
   Value (*cell)(const CellContext&, Value);
 };
-constexpr TypedCell kTypedCells[] = {{"string", stringCell},   {"integer", integerCell}, {"number", numberCell},
-                                     {"boolean", booleanCell}, {"date", dateCell}};
+constexpr TypedCell kTypedCells[] = {{"string", stringCell},
+                                     {"integer", integerCell},
+                                     {"number", numberCell},
+                                     {"boolean", booleanCell},
+                                     {"date", dateCell}};
 
 Value pathCell(const CellContext& c, const Column& column) {
   auto found = jsonPath(c.object, column.jsonPath);

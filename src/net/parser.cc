@@ -1,8 +1,8 @@
 #include "net/parser.h"
 
 #include <boost/asio/buffer.hpp>
-// Beast asserts that the end of a chunked body arrives in one piece, which is for the peer to decide: a legal request in small
-// pieces would end the process. Without the assertion it waits for the rest, as it should (found by fuzzing).
+// Beast asserts that the end of a chunked body arrives in one piece, which is for the peer to decide: a legal request
+// in small pieces would end the process. Without the assertion it waits for the rest, as it should (found by fuzzing).
 #define BOOST_DISABLE_ASSERTS
 #include <boost/beast/http/basic_parser.hpp>
 

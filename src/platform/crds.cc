@@ -15,14 +15,14 @@ std::vector<std::string> ownCrds() {
               .columns = {{.name = "State", .jsonPath = ".status.conditions[-1:].type"}, age},
               .scale = {".spec.pytorchReplicaSpecs.Worker.replicas", ".status.replicaStatuses.Worker.active",
                         ".status.replicaStatuses.Worker.selector"}})));
-  out.push_back(json::print(kube::crdOf<api::Gang>(
-      arena, {.singular = "gang",
-              .columns = {{.name = "Phase", .jsonPath = ".status.phase"},
-                          {.name = "Queue", .priority = 1, .jsonPath = ".spec.queue"},
-                          {.name = "Priority", .type = "integer", .jsonPath = ".spec.priority"},
-                          {.name = "Reason", .jsonPath = ".status.verdict.reason"},
-                          {.name = "Message", .jsonPath = ".status.verdict.message"},
-                          age}})));
+  out.push_back(json::print(
+      kube::crdOf<api::Gang>(arena, {.singular = "gang",
+                                     .columns = {{.name = "Phase", .jsonPath = ".status.phase"},
+                                                 {.name = "Queue", .priority = 1, .jsonPath = ".spec.queue"},
+                                                 {.name = "Priority", .type = "integer", .jsonPath = ".spec.priority"},
+                                                 {.name = "Reason", .jsonPath = ".status.verdict.reason"},
+                                                 {.name = "Message", .jsonPath = ".status.verdict.message"},
+                                                 age}})));
   return out;
 }
 

@@ -48,8 +48,11 @@ Result<std::map<std::string, int>> parseDevices(const std::string& text) {
     if (!vendors().contains(vendor) || count < 1 || count > 1024) {
       std::string known;
       for (const auto& [name, resource] : vendors()) known += (known.empty() ? "" : ", ") + name;
-      return Error(Reason::BadRequest, fmt::format("invalid --simulate-devices {}: it must be VENDOR=COUNT with a vendor of {} and a count from 1 to 1024",
-                                                   quote(entry), known));
+      return Error(
+          Reason::BadRequest,
+          fmt::format(
+              "invalid --simulate-devices {}: it must be VENDOR=COUNT with a vendor of {} and a count from 1 to 1024",
+              quote(entry), known));
     }
     out[vendors().at(vendor)] = count;
   }
@@ -68,7 +71,8 @@ std::string hostAddress() {
   sockaddr_in from{};
   socklen_t size = sizeof from;
   char text[INET_ADDRSTRLEN];
-  if (::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0 && ::getsockname(fd, reinterpret_cast<sockaddr*>(&from), &size) == 0 &&
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0 &&
+      ::getsockname(fd, reinterpret_cast<sockaddr*>(&from), &size) == 0 &&
       ::inet_ntop(AF_INET, &from.sin_addr, text, sizeof text))
     address = text;
   ::close(fd);
@@ -99,7 +103,9 @@ Result<node::NodeConfig> thisMachine(const MachineOptions& options, const std::s
   utsname system{};
   ::uname(&system);
   std::string machine = system.machine;
-  node.info = {{"architecture", machine == "x86_64" ? "amd64" : machine == "aarch64" ? "arm64" : machine},
+  node.info = {{"architecture", machine == "x86_64"    ? "amd64"
+                                : machine == "aarch64" ? "arm64"
+                                                       : machine},
                {"operatingSystem", "linux"},
                {"kernelVersion", system.release},
                {"osImage", osImage()},

@@ -9,9 +9,9 @@
 namespace stoker::platform {
 
 struct MachineOptions {
-  std::string address;                        ///< InternalIP
-  int pods = 110;                             ///< kubelet's default
-  std::map<std::string, int> simulateDevices; ///< "nvidia" -> 8
+  std::string address;                         ///< InternalIP
+  int pods = 110;                              ///< kubelet's default
+  std::map<std::string, int> simulateDevices;  ///< "nvidia" -> 8
 };
 
 /// Name (the host's, lower case), capacity from the kernel, nodeInfo. Simulated devices become extended resources.

@@ -23,6 +23,7 @@
 #include "net/server.h"
 #include "node/agent/agent.h"
 #include "node/agent/disk_files.h"
+#include "node/agent/net_prober.h"
 #include "node/dns/feeder.h"
 #include "node/logs/pod_log_files.h"
 #include "node/runtime/process_runtime.h"
@@ -42,14 +43,17 @@ constexpr std::chrono::seconds kSyncTimeout{30};
 // Where pods reach the API on the bridge: what KUBERNETES_SERVICE_PORT says everywhere else.
 constexpr uint16_t kPodApiPort = 443;
 
-/// The Service `kubernetes` that clients in pods look for. Headless, unlike elsewhere: its name leads to the bridge's address
-/// itself, since ClusterIPs are not routed yet.
+/// The Service `kubernetes` that clients in pods look for. Headless, unlike elsewhere: its name leads to the bridge's
+/// address itself, since ClusterIPs are not routed yet.
 std::vector<std::string> apiService(const std::string& bridge) {
-  return {R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"kubernetes","namespace":"default","labels":{"component":"apiserver","provider":"kubernetes"}},"spec":{"clusterIP":"None","ports":[{"name":"https","port":443,"protocol":"TCP","targetPort":443}]}})",
-          fmt::format(R"({{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{{"name":"kubernetes","namespace":"default","labels":{{"kubernetes.io/service-name":"kubernetes"}}}},"addressType":"IPv4","endpoints":[{{"addresses":["{}"],"conditions":{{"ready":true}}}}],"ports":[{{"name":"https","port":443,"protocol":"TCP"}}]}})",
-                      bridge),
-          fmt::format(R"({{"apiVersion":"v1","kind":"Endpoints","metadata":{{"name":"kubernetes","namespace":"default"}},"subsets":[{{"addresses":[{{"ip":"{}"}}],"ports":[{{"name":"https","port":443,"protocol":"TCP"}}]}}]}})",
-                      bridge)};
+  return {
+      R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"kubernetes","namespace":"default","labels":{"component":"apiserver","provider":"kubernetes"}},"spec":{"clusterIP":"None","ports":[{"name":"https","port":443,"protocol":"TCP","targetPort":443}]}})",
+      fmt::format(
+          R"({{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{{"name":"kubernetes","namespace":"default","labels":{{"kubernetes.io/service-name":"kubernetes"}}}},"addressType":"IPv4","endpoints":[{{"addresses":["{}"],"conditions":{{"ready":true}}}}],"ports":[{{"name":"https","port":443,"protocol":"TCP"}}]}})",
+          bridge),
+      fmt::format(
+          R"({{"apiVersion":"v1","kind":"Endpoints","metadata":{{"name":"kubernetes","namespace":"default"}},"subsets":[{{"addresses":[{{"ip":"{}"}}],"ports":[{{"name":"https","port":443,"protocol":"TCP"}}]}}]}})",
+          bridge)};
 }
 
 /// Waits until a number of parts have reported.
@@ -79,18 +83,21 @@ class PlatformImpl final : public Platform {
     if (handler_) handler_->setReady(false);
     // Requests first, then who acts by itself, then what they stand on.
     server_.reset();
-    if (agentLoop_) agentLoop_->call([&] {
-      dnsFeeder_.reset();
-      agent_.reset();
-      simulatedAgent_.reset();
-    });
-    if (controlLoop_) controlLoop_->call([&] {
-      janitor_.reset();
-      crds_.reset();
-      namespaces_.reset();
-      collector_.reset();
-      manager_.reset();
-    });
+    if (agentLoop_)
+      agentLoop_->call([&] {
+        dnsFeeder_.reset();
+        agent_.reset();
+        simulatedAgent_.reset();
+      });
+    if (controlLoop_)
+      controlLoop_->call([&] {
+        janitor_.reset();
+        crds_.reset();
+        namespaces_.reset();
+        collector_.reset();
+        manager_.reset();
+      });
+    prober_.reset();
     if (agentLoop_) agentLoop_->stop();
     if (controlLoop_) controlLoop_->stop();
     dns_.reset();
@@ -128,7 +135,8 @@ class PlatformImpl final : public Platform {
     Latch ready(2);
     startControllers(pki, ready);
     STOKER_CHECK(startAgents(bridge, ready));
-    if (!ready.wait()) return Error(Reason::Timeout, "the controllers did not get their first lists in 30 s; see the log");
+    if (!ready.wait())
+      return Error(Reason::Timeout, "the controllers did not get their first lists in 30 s; see the log");
     handler_->setReady(true);
     return {};
   }
@@ -141,7 +149,8 @@ class PlatformImpl final : public Platform {
  private:
   Result<void> openRuntime() {
     STOKER_TRY(std::string supervisor, node::findSupervisor());
-    STOKER_TRY(runtime_, node::ProcessRuntime::create({.dataDirectory = options_.dataDir, .supervisorPath = supervisor}));
+    STOKER_TRY(runtime_,
+               node::ProcessRuntime::create({.dataDirectory = options_.dataDir, .supervisorPath = supervisor}));
     for (const std::string& missing : runtime_->capabilities().missing) log::warn("node", "{}", missing);
     return {};
   }
@@ -151,7 +160,9 @@ class PlatformImpl final : public Platform {
     apiserver::TokenKeys keys{.keyPem = pki.signingKey};
     apiserver::StrategyOptions strategies;
     strategies.tokenKeys = keys;
-    strategies.validators["pytorchjobs.kubeflow.org"] = [](json::Value job) { return controllers::training::validatePyTorchJob(job); };
+    strategies.validators["pytorchjobs.kubeflow.org"] = [](json::Value job) {
+      return controllers::training::validatePyTorchJob(job);
+    };
     STOKER_CHECK(apiserver::registerStrategies(*registry_, strategies));
     STOKER_TRY(authorizer_, apiserver::RbacAuthorizer::open(*store_));
     registry_->setAuthorizer(authorizer_);
@@ -168,9 +179,14 @@ class PlatformImpl final : public Platform {
   }
 
   Result<void> openServer(const apiserver::Pki& pki, const std::string& bridge) {
-    net::ServerOptions options{.host = options_.host, .port = options_.port, .certificatePem = pki.server.certificatePem,
-                               .keyPem = pki.server.keyPem, .clientCaPem = pki.ca.certificatePem};
-    STOKER_TRY(server_, net::Server::listen(std::move(options), [this](std::shared_ptr<net::Exchange> exchange) { handler_->handle(std::move(exchange)); }));
+    net::ServerOptions options{.host = options_.host,
+                               .port = options_.port,
+                               .certificatePem = pki.server.certificatePem,
+                               .keyPem = pki.server.keyPem,
+                               .clientCaPem = pki.ca.certificatePem};
+    STOKER_TRY(server_, net::Server::listen(std::move(options), [this](std::shared_ptr<net::Exchange> exchange) {
+                 handler_->handle(std::move(exchange));
+               }));
     handler_->setServer(server_.get());
     if (!bridge.empty())
       if (auto also = server_->alsoListen(bridge, kPodApiPort); !also.ok())
@@ -180,7 +196,9 @@ class PlatformImpl final : public Platform {
 
   client::Cluster& clusterOf(const char* account) {
     auto& slot = clusters_[account];
-    if (!slot) slot = std::make_unique<apiserver::LocalCluster>(*registry_, apiserver::serviceAccountUser(apiserver::kSystemNamespace, account));
+    if (!slot)
+      slot = std::make_unique<apiserver::LocalCluster>(
+          *registry_, apiserver::serviceAccountUser(apiserver::kSystemNamespace, account));
     return *slot;
   }
 
@@ -189,15 +207,18 @@ class PlatformImpl final : public Platform {
     client::Cluster& cluster = clusterOf(apiserver::kControllersAccount);
     client::Cluster& scheduling = clusterOf(apiserver::kSchedulerAccount);
     controlLoop_->call([&] {
-      manager_ = std::make_unique<client::Manager>(cluster, *controlLoop_, ids_, client::Manager::Options{.component = "stoker"});
+      manager_ = std::make_unique<client::Manager>(cluster, *controlLoop_, ids_,
+                                                   client::Manager::Options{.component = "stoker"});
       controllers::registerControllers(*manager_, {});
       manager_->add(std::make_unique<scheduler::SchedulerController>(), &scheduling);
       collector_ = std::make_unique<controllers::GarbageCollector>(cluster, *controlLoop_, builtinResources());
-      namespaces_ = std::make_unique<controllers::NamespaceKeeper>(cluster, *controlLoop_, builtinResources(), pki.ca.certificatePem);
-      crds_ = std::make_unique<CrdFollower>(cluster, *controlLoop_, [this](const controllers::CollectedResource& resource) {
-        collector_->addResource(resource);
-        namespaces_->addResource(resource);
-      });
+      namespaces_ = std::make_unique<controllers::NamespaceKeeper>(cluster, *controlLoop_, builtinResources(),
+                                                                   pki.ca.certificatePem);
+      crds_ =
+          std::make_unique<CrdFollower>(cluster, *controlLoop_, [this](const controllers::CollectedResource& resource) {
+            collector_->addResource(resource);
+            namespaces_->addResource(resource);
+          });
       janitor_ = std::make_unique<controllers::EventJanitor>(cluster, *controlLoop_);
       manager_->onSynced([&ready] { ready.arrive(); });
       manager_->start();
@@ -213,18 +234,20 @@ class PlatformImpl final : public Platform {
     client::Cluster& cluster = clusterOf(apiserver::kAgentAccount);
     node::AgentOptions real, simulated;
     if (options_.node) {
-      STOKER_TRY(node::NodeConfig machine,
-                 thisMachine({.address = bridge.empty() ? hostAddress() : bridge, .pods = options_.pods, .simulateDevices = options_.simulateDevices}, options_.dataDir));
+      STOKER_TRY(node::NodeConfig machine, thisMachine({.address = bridge.empty() ? hostAddress() : bridge,
+                                                        .pods = options_.pods,
+                                                        .simulateDevices = options_.simulateDevices},
+                                                       options_.dataDir));
       real.nodes.push_back(std::move(machine));
-      STOKER_TRY(real.images, node::ImageMap::load(options_.imagesFile.empty() ? options_.dataDir + "/images.yaml" : options_.imagesFile));
+      STOKER_TRY(real.images, node::ImageMap::load(options_.imagesFile.empty() ? options_.dataDir + "/images.yaml"
+                                                                               : options_.imagesFile));
       real.logsDirectory = options_.dataDir + "/logs";
       char self[4096] = {};
       if (::readlink("/proc/self/exe", self, sizeof self - 1) > 0) real.appletProgram = self;
       real.apiHost = bridge;
       real.apiPort = kPodApiPort;
-      real.onRun = [logs = logs_.get()](const std::string& podUid, const std::string& container, int attempt, bool running) {
-        logs->setRunning(podUid, container, attempt, running);
-      };
+      real.onRun = [logs = logs_.get()](const std::string& podUid, const std::string& container, int attempt,
+                                        bool running) { logs->setRunning(podUid, container, attempt, running); };
     }
     if (!options_.simulateNodes.empty()) {
       STOKER_TRY(simulated.nodes, node::loadSimulatedNodes(options_.simulateNodes));
@@ -232,9 +255,13 @@ class PlatformImpl final : public Platform {
     }
     if (!bridge.empty()) {
       auto resolv = readFile("/etc/resolv.conf");
-      auto dns = node::dns::Server::start({.address = bridge, .upstreams = resolv.ok() ? node::dns::nameserversOf(*resolv, bridge) : std::vector<std::string>()});
-      if (dns.ok()) dns_ = std::move(*dns);
-      else log::warn("platform", "pods have no DNS: {}", dns.error().message);
+      auto dns = node::dns::Server::start(
+          {.address = bridge,
+           .upstreams = resolv.ok() ? node::dns::nameserversOf(*resolv, bridge) : std::vector<std::string>()});
+      if (dns.ok())
+        dns_ = std::move(*dns);
+      else
+        log::warn("platform", "pods have no DNS: {}", dns.error().message);
     }
     Result<void> started;
     agentLoop_->call([&] {
@@ -243,12 +270,14 @@ class PlatformImpl final : public Platform {
         dnsFeeder_->start();
       }
       if (options_.node) {
-        agent_ = std::make_unique<node::NodeAgent>(cluster, *agentLoop_, *runtime_, files_, nullptr, ids_, real);
+        prober_ = std::make_unique<node::NetProber>();
+        agent_ = std::make_unique<node::NodeAgent>(cluster, *agentLoop_, *runtime_, files_, prober_.get(), ids_, real);
         started = agent_->start();
       }
       if (started.ok() && !simulated.nodes.empty()) {
         simulatedRuntime_ = std::make_unique<node::SimulatedRuntime>(*agentLoop_);
-        simulatedAgent_ = std::make_unique<node::NodeAgent>(cluster, *agentLoop_, *simulatedRuntime_, noFiles_, nullptr, ids_, simulated);
+        simulatedAgent_ = std::make_unique<node::NodeAgent>(cluster, *agentLoop_, *simulatedRuntime_, noFiles_, nullptr,
+                                                            ids_, simulated);
         started = simulatedAgent_->start();
       }
       ready.arrive();
@@ -259,11 +288,15 @@ class PlatformImpl final : public Platform {
   std::string metrics() const {
     store::Store::Stats stats = store_->stats();
     return fmt::format(
-        "# HELP stoker_store_objects Objects in the store.\n# TYPE stoker_store_objects gauge\nstoker_store_objects {}\n"
-        "# HELP stoker_store_object_bytes Bytes of all objects.\n# TYPE stoker_store_object_bytes gauge\nstoker_store_object_bytes {}\n"
-        "# HELP stoker_store_revision Latest published revision.\n# TYPE stoker_store_revision counter\nstoker_store_revision {}\n"
+        "# HELP stoker_store_objects Objects in the store.\n# TYPE stoker_store_objects gauge\nstoker_store_objects "
+        "{}\n"
+        "# HELP stoker_store_object_bytes Bytes of all objects.\n# TYPE stoker_store_object_bytes "
+        "gauge\nstoker_store_object_bytes {}\n"
+        "# HELP stoker_store_revision Latest published revision.\n# TYPE stoker_store_revision "
+        "counter\nstoker_store_revision {}\n"
         "# HELP stoker_store_watches Open watches.\n# TYPE stoker_store_watches gauge\nstoker_store_watches {}\n"
-        "# HELP stoker_store_disk_bytes Bytes on disk.\n# TYPE stoker_store_disk_bytes gauge\nstoker_store_disk_bytes {}\n",
+        "# HELP stoker_store_disk_bytes Bytes on disk.\n# TYPE stoker_store_disk_bytes gauge\nstoker_store_disk_bytes "
+        "{}\n",
         stats.objects, stats.objectBytes, store_->revision(), stats.watches, stats.diskBytes);
   }
 
@@ -289,6 +322,7 @@ class PlatformImpl final : public Platform {
   std::unique_ptr<node::dns::Feeder> dnsFeeder_;
   node::DiskFiles files_;
   node::NoFiles noFiles_;
+  std::unique_ptr<node::NetProber> prober_;
   std::unique_ptr<node::NodeAgent> agent_, simulatedAgent_;
   std::unique_ptr<node::SimulatedRuntime> simulatedRuntime_;
 };

@@ -1,7 +1,8 @@
 // platform.h
 //
-// `stoker up`: everything of one machine in one process. Only here do the parts know each other: store, registry and HTTPS
-// server; controllers and scheduler on one loop; the node agent on another; each component under its own ServiceAccount.
+// `stoker up`: everything of one machine in one process. Only here do the parts know each other: store, registry and
+// HTTPS server; controllers and scheduler on one loop; the node agent on another; each component under its own
+// ServiceAccount.
 #pragma once
 
 #include <map>
@@ -17,11 +18,11 @@ struct Options {
   std::string dataDir;
   std::string host = "127.0.0.1";
   uint16_t port = 6443;
-  bool node = true;                             ///< run pods on this machine
-  int pods = 110;                               ///< most pods of this machine's node
-  std::map<std::string, int> simulateDevices;   ///< resource -> count
-  std::string simulateNodes;                    ///< file of simulated nodes; empty: none
-  std::string imagesFile;                       ///< empty: dataDir/images.yaml
+  bool node = true;                            ///< run pods on this machine
+  int pods = 110;                              ///< most pods of this machine's node
+  std::map<std::string, int> simulateDevices;  ///< resource -> count
+  std::string simulateNodes;                   ///< file of simulated nodes; empty: none
+  std::string imagesFile;                      ///< empty: dataDir/images.yaml
 };
 
 class Platform {

@@ -1,5 +1,5 @@
-// resources.h: the kinds under garbage collection and namespace deletion, followed as CRDs come and go; and the end of a CRD:
-// its objects are deleted before it goes (apiextensions-apiserver pkg/controller/finalizer).
+// resources.h: the kinds under garbage collection and namespace deletion, followed as CRDs come and go; and the end of
+// a CRD: its objects are deleted before it goes (apiextensions-apiserver pkg/controller/finalizer).
 #pragma once
 
 #include <functional>
@@ -20,7 +20,8 @@ inline constexpr const char* kCrdCleanupFinalizer = "customresourcecleanup.apiex
 /// Calls `added` for the kind of every CRD there is or will be; empties CRDs that are being deleted. On the loop.
 class CrdFollower {
  public:
-  CrdFollower(client::Cluster& cluster, client::Loop& loop, std::function<void(const controllers::CollectedResource&)> added);
+  CrdFollower(client::Cluster& cluster, client::Loop& loop,
+              std::function<void(const controllers::CollectedResource&)> added);
   ~CrdFollower() { *alive_ = false; }
   void start() { informer_.start(); }
 
@@ -28,25 +29,31 @@ class CrdFollower {
   struct Crd {
     struct Names {
       std::string plural, kind;
-      static constexpr auto describe() { return std::tuple{api::field("plural", &Names::plural), api::field("kind", &Names::kind)}; }
+      static constexpr auto describe() {
+        return std::tuple{api::field("plural", &Names::plural), api::field("kind", &Names::kind)};
+      }
     };
     struct Version {
       std::string name;
       bool storage = false;
-      static constexpr auto describe() { return std::tuple{api::field("name", &Version::name), api::field("storage", &Version::storage)}; }
+      static constexpr auto describe() {
+        return std::tuple{api::field("name", &Version::name), api::field("storage", &Version::storage)};
+      }
     };
     struct Spec {
       std::string group, scope;
       Names names;
       std::vector<Version> versions;
       static constexpr auto describe() {
-        return std::tuple{api::field("group", &Spec::group), api::field("scope", &Spec::scope), api::field("names", &Spec::names),
-                          api::field("versions", &Spec::versions)};
+        return std::tuple{api::field("group", &Spec::group), api::field("scope", &Spec::scope),
+                          api::field("names", &Spec::names), api::field("versions", &Spec::versions)};
       }
     };
     api::ObjectMeta metadata;
     Spec spec;
-    static constexpr auto describe() { return std::tuple{api::field("metadata", &Crd::metadata), api::field("spec", &Crd::spec)}; }
+    static constexpr auto describe() {
+      return std::tuple{api::field("metadata", &Crd::metadata), api::field("spec", &Crd::spec)};
+    }
   };
   void clean(const std::string& name);
   void again(const std::string& name);

@@ -65,8 +65,10 @@ Result<std::string> absoluteDirectory(const FlagSet& flags) {
   return absolute;
 }
 
-std::vector<Flag> dataFlag() { return {{"data", 0, Type::String, "", "data directory (default " + cli::defaultDataDirectory() + ")"},
-                                       {"help", 'h', Type::Bool, "false", "this text"}}; }
+std::vector<Flag> dataFlag() {
+  return {{"data", 0, Type::String, "", "data directory (default " + cli::defaultDataDirectory() + ")"},
+          {"help", 'h', Type::Bool, "false", "this text"}};
+}
 
 std::vector<Flag> upFlags() {
   std::vector<Flag> flags = dataFlag();
@@ -90,7 +92,8 @@ Result<Options> readOptions(const FlagSet& flags) {
   size_t colon = listen.rfind(':');
   int port = colon == std::string::npos ? -1 : std::atoi(listen.c_str() + colon + 1);
   if (colon == std::string::npos || port < 0 || port > 65535 || (port == 0 && listen.substr(colon + 1) != "0"))
-    return Error(Reason::BadRequest, fmt::format("invalid --listen {}: it must be HOST:PORT, e.g. 127.0.0.1:6443", quote(listen)));
+    return Error(Reason::BadRequest,
+                 fmt::format("invalid --listen {}: it must be HOST:PORT, e.g. 127.0.0.1:6443", quote(listen)));
   options.host = listen.substr(0, colon);
   options.port = static_cast<uint16_t>(port);
   options.node = !flags.flag("no-node");
@@ -101,11 +104,17 @@ Result<Options> readOptions(const FlagSet& flags) {
   options.simulateNodes = flags.text("simulate-nodes");
   options.imagesFile = flags.text("images");
   std::string level = flags.text("log-level");
-  if (level == "debug") log::setLevel(log::Level::Debug);
-  else if (level == "info") log::setLevel(log::Level::Info);
-  else if (level == "warn") log::setLevel(log::Level::Warning);
-  else if (level == "error") log::setLevel(log::Level::Error);
-  else return Error(Reason::BadRequest, fmt::format("invalid --log-level {}: it must be debug, info, warn or error", quote(level)));
+  if (level == "debug")
+    log::setLevel(log::Level::Debug);
+  else if (level == "info")
+    log::setLevel(log::Level::Info);
+  else if (level == "warn")
+    log::setLevel(log::Level::Warning);
+  else if (level == "error")
+    log::setLevel(log::Level::Error);
+  else
+    return Error(Reason::BadRequest,
+                 fmt::format("invalid --log-level {}: it must be debug, info, warn or error", quote(level)));
   return options;
 }
 
@@ -124,7 +133,8 @@ int serve(const Options& options, const std::function<void(const std::string&)>&
     return 1;
   }
   std::string address = (*platform)->address();
-  if (auto written = writeFileAtomic(pidFile(options.dataDir), fmt::format("{}\n{}\n", ::getpid(), address), 0600); !written.ok()) {
+  if (auto written = writeFileAtomic(pidFile(options.dataDir), fmt::format("{}\n{}\n", ::getpid(), address), 0600);
+      !written.ok()) {
     tell("error " + written.error().message);
     return 1;
   }
@@ -142,16 +152,20 @@ int up(const FlagSet& flags, const std::vector<std::string>&) {
   if (!options.ok()) return cli::fail(options.error());
   const std::string& dir = options->dataDir;
   if (Running other = runningInstance(dir); other.pid)
-    return cli::fail(Error(Reason::AlreadyExists, fmt::format("Stoker is already running in {} (pid {}, https://{}); stop it with: stoker down --data {}",
-                                                              dir, other.pid, other.address, dir)));
+    return cli::fail(
+        Error(Reason::AlreadyExists,
+              fmt::format("Stoker is already running in {} (pid {}, https://{}); stop it with: stoker down --data {}",
+                          dir, other.pid, other.address, dir)));
   auto announce = [&](const std::string& address) {
     fmt::print("Stoker is ready at https://{}\n  export KUBECONFIG={}/admin.kubeconfig\n", address, dir);
     std::fflush(stdout);
   };
   if (!flags.flag("detach")) {
     return serve(*options, [&](const std::string& message) {
-      if (message.starts_with("ready ")) announce(message.substr(6));
-      else cli::fail(Error(Reason::Unknown, message.substr(6)));
+      if (message.starts_with("ready "))
+        announce(message.substr(6));
+      else
+        cli::fail(Error(Reason::Unknown, message.substr(6)));
     });
   }
   if (auto made = makeDirectories(dir, 0700); !made.ok()) return cli::fail(made.error());
@@ -189,8 +203,10 @@ int up(const FlagSet& flags, const std::vector<std::string>&) {
     return 0;
   }
   ::waitpid(child, nullptr, 0);
-  return cli::fail(Error(Reason::Unknown, message.starts_with("error ") ? message.substr(6)
-                                                                       : fmt::format("the platform ended before it was ready; see {}", logPath)));
+  return cli::fail(
+      Error(Reason::Unknown, message.starts_with("error ")
+                                 ? message.substr(6)
+                                 : fmt::format("the platform ended before it was ready; see {}", logPath)));
 }
 
 /// Ends every pod of a stopped instance; how many there were.
@@ -218,9 +234,8 @@ Result<size_t> endPods(const std::string& dir, bool release) {
     if (pod.alive) runtime->killPod(pod.spec.uid, kPodGraceSeconds);
   {
     std::unique_lock lock(mutex);
-    gone.wait_for(lock, std::chrono::seconds(kPodGraceSeconds + 10), [&] {
-      return std::none_of(alive.begin(), alive.end(), [](const auto& p) { return p.second; });
-    });
+    gone.wait_for(lock, std::chrono::seconds(kPodGraceSeconds + 10),
+                  [&] { return std::none_of(alive.begin(), alive.end(), [](const auto& p) { return p.second; }); });
   }
   if (release) runtime->releaseMachine();
   return count;
@@ -230,7 +245,8 @@ size_t livePods(const std::string& dir) {
   // A pod lives as long as its supervisor holds its journal; asking for that needs no connection.
   size_t count = 0;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(dir + "/pods", error)) count += node::supervisorAlive(entry.path().string());
+  for (const auto& entry : std::filesystem::directory_iterator(dir + "/pods", error))
+    count += node::supervisorAlive(entry.path().string());
   return count;
 }
 
@@ -251,7 +267,10 @@ int down(const FlagSet& flags, const std::vector<std::string>&) {
       int ended = ::poll(&poll, 1, kStopTimeoutMs);
       ::close(fd);
       if (ended <= 0)
-        return cli::fail(Error(Reason::Timeout, fmt::format("Stoker (pid {}) did not end within 30 s; look at {}/stoker.log, or end it with: kill -9 {}", running.pid, *dir, running.pid)));
+        return cli::fail(Error(
+            Reason::Timeout,
+            fmt::format("Stoker (pid {}) did not end within 30 s; look at {}/stoker.log, or end it with: kill -9 {}",
+                        running.pid, *dir, running.pid)));
     }
   }
   if (pods && ::access((*dir + "/pods").c_str(), F_OK) == 0) {
@@ -261,11 +280,14 @@ int down(const FlagSet& flags, const std::vector<std::string>&) {
   }
   if (purge) {
     // Only a directory that this program made is removed.
-    if (::access(dir->c_str(), F_OK) == 0 && ::access((*dir + "/state.db").c_str(), F_OK) != 0 && ::access((*dir + "/pki").c_str(), F_OK) != 0)
-      return cli::fail(Error(Reason::BadRequest, fmt::format("{} is not a data directory of Stoker; nothing was removed", *dir)));
+    if (::access(dir->c_str(), F_OK) == 0 && ::access((*dir + "/state.db").c_str(), F_OK) != 0 &&
+        ::access((*dir + "/pki").c_str(), F_OK) != 0)
+      return cli::fail(
+          Error(Reason::BadRequest, fmt::format("{} is not a data directory of Stoker; nothing was removed", *dir)));
     std::error_code error;
     std::filesystem::remove_all(*dir, error);
-    if (error) return cli::fail(Error(Reason::InternalError, fmt::format("cannot remove {}: {}", *dir, error.message())));
+    if (error)
+      return cli::fail(Error(Reason::InternalError, fmt::format("cannot remove {}: {}", *dir, error.message())));
     fmt::print("Stoker is stopped and {} is removed.\n", *dir);
     return 0;
   }
@@ -284,7 +306,8 @@ int status(const FlagSet& flags, const std::vector<std::string>&) {
     fmt::print("Stoker is not running in {}.{}\n", *dir, left > 0 ? fmt::format(" {} of its pods go on.", left) : "");
     return 3;
   }
-  fmt::print("Stoker {} runs in {} (pid {})\n  API:        https://{}\n  kubeconfig: {}/admin.kubeconfig\n", cli::kVersion, *dir, running.pid, running.address, *dir);
+  fmt::print("Stoker {} runs in {} (pid {})\n  API:        https://{}\n  kubeconfig: {}/admin.kubeconfig\n",
+             cli::kVersion, *dir, running.pid, running.address, *dir);
   auto api = cli::Api::connect(*dir + "/admin.kubeconfig", "");
   if (!api.ok()) return cli::fail(api.error());
   auto nodes = (*api)->get("/api/v1/nodes");
@@ -298,8 +321,8 @@ int status(const FlagSet& flags, const std::vector<std::string>&) {
       ready += condition["type"].asString() == "Ready" && condition["status"].asString() == "True";
   for (json::Value pod : pods->root["items"].items()) active += pod.at({"status", "phase"}).asString() == "Running";
   for (json::Value gang : gangs->root["items"].items()) waiting += gang.at({"status", "phase"}).asString() == "Pending";
-  fmt::print("  nodes:      {} of {} ready\n  pods:       {} running of {}\n  jobs:       {} waiting for a place\n", ready, nodes->root["items"].size(),
-             active, pods->root["items"].size(), waiting);
+  fmt::print("  nodes:      {} of {} ready\n  pods:       {} running of {}\n  jobs:       {} waiting for a place\n",
+             ready, nodes->root["items"].size(), active, pods->root["items"].size(), waiting);
   return 0;
 }
 
@@ -314,9 +337,10 @@ const std::map<std::string, Verb>& verbs() {
     std::vector<Flag> downFlags = dataFlag();
     downFlags.push_back({"pods", 0, Type::Bool, "false", "end the pods as well, gracefully"});
     downFlags.push_back({"purge", 0, Type::Bool, "false", "end the pods and remove the data directory"});
-    return std::map<std::string, Verb>{{"up", {"Start the platform on this machine.", upFlags(), up}},
-                                       {"down", {"Stop the platform; pods go on running.", downFlags, down}},
-                                       {"status", {"Show whether the platform runs and what it has.", dataFlag(), status}}};
+    return std::map<std::string, Verb>{
+        {"up", {"Start the platform on this machine.", upFlags(), up}},
+        {"down", {"Stop the platform; pods go on running.", downFlags, down}},
+        {"status", {"Show whether the platform runs and what it has.", dataFlag(), status}}};
   }();
   return table;
 }
@@ -333,12 +357,16 @@ int run(const std::string& name, const std::vector<std::string>& arguments) {
   const Verb& verb = verbs().at(name);
   FlagSet flags(verb.flags);
   auto positional = flags.parse(arguments);
-  if (!positional.ok()) return cli::fail(Error(Reason::BadRequest, positional.error().message + fmt::format("\nstoker {} --help shows the flags", name)));
+  if (!positional.ok())
+    return cli::fail(Error(Reason::BadRequest,
+                           positional.error().message + fmt::format("\nstoker {} --help shows the flags", name)));
   if (flags.flag("help")) {
     fmt::print("{}\n\nUsage:\n  stoker {} [flags]\n\nFlags:\n{}", verb.help, name, flags.help());
     return 0;
   }
-  if (!positional->empty()) return cli::fail(Error(Reason::BadRequest, fmt::format("stoker {} takes no arguments, got {}", name, quote((*positional)[0]))));
+  if (!positional->empty())
+    return cli::fail(
+        Error(Reason::BadRequest, fmt::format("stoker {} takes no arguments, got {}", name, quote((*positional)[0]))));
   return verb.run(flags, *positional);
 }
 

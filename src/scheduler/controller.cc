@@ -20,8 +20,8 @@ std::string statusPatch(const api::GangStatus& status) {
 /// An event about the job a gang belongs to; about the gang itself when nobody owns it.
 void tellOwner(Plan& plan, const api::Gang& gang, const char* type, const char* reason, std::string message) {
   if (const api::OwnerReference* owner = gang.metadata.controller()) {
-    plan.events.push_back({owner->apiVersion, owner->kind, gang.metadata.namespace_, owner->name, owner->uid, type, reason,
-                           std::move(message)});
+    plan.events.push_back({owner->apiVersion, owner->kind, gang.metadata.namespace_, owner->name, owner->uid, type,
+                           reason, std::move(message)});
   } else {
     plan.event(gang, type, reason, std::move(message));
   }
@@ -29,15 +29,18 @@ void tellOwner(Plan& plan, const api::Gang& gang, const char* type, const char* 
 
 void writeGang(Plan& plan, const GangItem& item, const GangDecision& decision) {
   const api::Gang& gang = *item.gang;
-  auto& write = plan.patch<api::Gang>(gang.metadata.namespace_, gang.metadata.name, statusPatch(decision.status), "status");
+  auto& write =
+      plan.patch<api::Gang>(gang.metadata.namespace_, gang.metadata.name, statusPatch(decision.status), "status");
   write.resourceVersion = item.resourceVersion;
   for (const std::string& lost : item.lost) tellOwner(plan, gang, "Warning", "PlaceLost", "lost the place of " + lost);
   if (!decision.verdictChanged && decision.placedNow == 0) return;
   const api::GangVerdict& verdict = decision.status.verdict;
-  if (verdict.reason == "Unschedulable") tellOwner(plan, gang, "Warning", "FailedScheduling", verdict.message);
+  if (verdict.reason == "Unschedulable")
+    tellOwner(plan, gang, "Warning", "FailedScheduling", verdict.message);
   else if (verdict.reason == "Placed" && decision.placedNow > 0)
-    tellOwner(plan, gang, "Normal", "Scheduled", fmt::format("Successfully placed {}/{}: {}", gang.metadata.namespace_,
-                                                             gang.metadata.name, verdict.message));
+    tellOwner(
+        plan, gang, "Normal", "Scheduled",
+        fmt::format("Successfully placed {}/{}: {}", gang.metadata.namespace_, gang.metadata.name, verdict.message));
 }
 
 void bind(Plan& plan, const api::Pod& pod, const PodDecision& decision) {
@@ -52,7 +55,8 @@ void bind(Plan& plan, const api::Pod& pod, const PodDecision& decision) {
           .set("apiVersion", "v1")
           .set("kind", "Binding")
           .set("metadata", metadata.build())
-          .set("target", json::Object(arena).set("apiVersion", "v1").set("kind", "Node").set("name", decision.node).build())
+          .set("target",
+               json::Object(arena).set("apiVersion", "v1").set("kind", "Node").set("name", decision.node).build())
           .build();
   auto& write = plan.create<api::Pod>(meta.namespace_, meta.name, json::print(binding));
   write.subresource = "binding";
@@ -64,7 +68,8 @@ void bind(Plan& plan, const api::Pod& pod, const PodDecision& decision) {
 /// PodScheduled=False, Unschedulable: what autoscalers and kubectl read.
 void tellPod(Plan& plan, const api::Pod& pod, const PodDecision& decision, Time now) {
   const api::Condition* known = api::findCondition(pod.status.conditions, "PodScheduled");
-  Time since = known && known->status == "False" && known->lastTransitionTime != Time{} ? known->lastTransitionTime : now;
+  Time since =
+      known && known->status == "False" && known->lastTransitionTime != Time{} ? known->lastTransitionTime : now;
   json::Arena arena;
   json::Value condition = json::Object(arena)
                               .set("type", "PodScheduled")
@@ -90,13 +95,16 @@ Plan planOf(const Decisions& decisions, const Queues& queues, Time now) {
   for (const GangDecision& decision : decisions.gangs)
     if (decision.frees && placed++ < kMaxPlacedPerPass) writeGang(plan, queues.gangs[decision.item], decision);
   for (const GangDecision& decision : decisions.gangs)
-    if (decision.placedNow > 0 && !decision.frees && placed++ < kMaxPlacedPerPass) writeGang(plan, queues.gangs[decision.item], decision);
+    if (decision.placedNow > 0 && !decision.frees && placed++ < kMaxPlacedPerPass)
+      writeGang(plan, queues.gangs[decision.item], decision);
   for (const PodDecision& decision : decisions.pods)
     if (!decision.node.empty() && placed++ < kMaxPlacedPerPass) bind(plan, *queues.pods[decision.item].pod, decision);
   for (const GangDecision& decision : decisions.gangs)
-    if (decision.placedNow == 0 && !decision.frees && told++ < kMaxVerdictsPerPass) writeGang(plan, queues.gangs[decision.item], decision);
+    if (decision.placedNow == 0 && !decision.frees && told++ < kMaxVerdictsPerPass)
+      writeGang(plan, queues.gangs[decision.item], decision);
   for (const PodDecision& decision : decisions.pods)
-    if (decision.node.empty() && told++ < kMaxVerdictsPerPass) tellPod(plan, *queues.pods[decision.item].pod, decision, now);
+    if (decision.node.empty() && told++ < kMaxVerdictsPerPass)
+      tellPod(plan, *queues.pods[decision.item].pod, decision, now);
   return plan;
 }
 

@@ -1,8 +1,8 @@
 // controller.h
 //
-// The scheduler's shell: one key, the whole line. Each pass reads the informers' View, decides (schedule.h) and turns the
-// decisions into writes. It keeps no state: what is held is in the API's objects, and a pass does not run again before the
-// informers have seen what the last one wrote.
+// The scheduler's shell: one key, the whole line. Each pass reads the informers' View, decides (schedule.h) and turns
+// the decisions into writes. It keeps no state: what is held is in the API's objects, and a pass does not run again
+// before the informers have seen what the last one wrote.
 #pragma once
 
 #include "client/manager.h"
@@ -28,12 +28,13 @@ class SchedulerController final : public client::Controller {
   Options options_;
 };
 
-/// The writes that carry out `decisions`: what frees places, placements, verdicts; each guarded by what it was decided from; independent of each
-/// other (Mode::Each). At most kMaxPlacedPerPass placements and kMaxVerdictsPerPass verdicts: the rest is decided again in the
-/// next pass, which these writes bring about.
+/// The writes that carry out `decisions`: what frees places, placements, verdicts; each guarded by what it was decided
+/// from; independent of each other (Mode::Each). At most kMaxPlacedPerPass placements and kMaxVerdictsPerPass verdicts:
+/// the rest is decided again in the next pass, which these writes bring about.
 client::Plan planOf(const Decisions& decisions, const Queues& queues, Time now);
 
-/// A pass is one batch of commits, and nothing else is placed while it is written: about 0.2 s at 5,000 writes a second.
+/// A pass is one batch of commits, and nothing else is placed while it is written: about 0.2 s at 5,000 writes a
+/// second.
 inline constexpr size_t kMaxPlacedPerPass = 1024;
 /// Verdicts may wait for placements, not the other way round.
 inline constexpr size_t kMaxVerdictsPerPass = 256;

@@ -22,10 +22,12 @@ TEST(SchedulerController, aPlacementIsOneGuardedStatusPatch) {
   EXPECT_EQ(write.subresource, "status");
   EXPECT_EQ(write.namespace_ + "/" + write.name, "default/train");
   EXPECT_EQ(write.resourceVersion, std::to_string(w.revision));
-  EXPECT_EQ(write.body,
-            R"({"status":{"epoch":1,"phase":"Placed","placement":[{"cards":"nvidia.com/gpu=0","node":"a","pod":"train-worker-0","role":"worker"},)"
-            R"({"cards":"nvidia.com/gpu=1","index":1,"node":"a","pod":"train-worker-1","role":"worker"}],)"
-            R"("verdict":{"message":"2 pods on 1 node","reason":"Placed","since":")" + formatTime(at(100)) + R"("}}})");
+  EXPECT_EQ(
+      write.body,
+      R"({"status":{"epoch":1,"phase":"Placed","placement":[{"cards":"nvidia.com/gpu=0","node":"a","pod":"train-worker-0","role":"worker"},)"
+      R"({"cards":"nvidia.com/gpu=1","index":1,"node":"a","pod":"train-worker-1","role":"worker"}],)"
+      R"("verdict":{"message":"2 pods on 1 node","reason":"Placed","since":")" +
+          formatTime(at(100)) + R"("}}})");
   ASSERT_EQ(plan.events.size(), 1u);
   EXPECT_EQ(plan.events[0].kind, "PyTorchJob");
   EXPECT_EQ(plan.events[0].uid, "job-uid");
@@ -56,9 +58,10 @@ TEST(SchedulerController, lonePodsAreBoundWithTheirCards) {
   EXPECT_EQ(write.verb, client::Write::Verb::Create);
   EXPECT_EQ(write.subresource, "binding");
   EXPECT_EQ(write.resource.resource, "pods");
-  EXPECT_EQ(write.body,
-            R"({"apiVersion":"v1","kind":"Binding","metadata":{"annotations":{"stoker.dev/cards":"nvidia.com/gpu=0,1"},"name":"p",)"
-            R"("namespace":"default","uid":"uid-p"},"target":{"apiVersion":"v1","kind":"Node","name":"a"}})");
+  EXPECT_EQ(
+      write.body,
+      R"({"apiVersion":"v1","kind":"Binding","metadata":{"annotations":{"stoker.dev/cards":"nvidia.com/gpu=0,1"},"name":"p",)"
+      R"("namespace":"default","uid":"uid-p"},"target":{"apiVersion":"v1","kind":"Node","name":"a"}})");
   ASSERT_EQ(plan.events.size(), 1u);
   EXPECT_EQ(plan.events[0].reason, "Scheduled");
   EXPECT_EQ(plan.events[0].message, "Successfully assigned default/p to a");
@@ -73,9 +76,10 @@ TEST(SchedulerController, whoWaitsIsToldOnce) {
   ASSERT_EQ(plan.writes.size(), 2u);
   EXPECT_EQ(plan.writes[0].resource.resource, "gangs");
   EXPECT_EQ(plan.writes[1].patchType, client::PatchType::Strategic);
-  EXPECT_EQ(plan.writes[1].body,
-            R"({"status":{"conditions":[{"lastTransitionTime":")" + formatTime(at(100)) +
-                R"(","message":"no node has 2 cpu; the largest has 1","reason":"Unschedulable","status":"False","type":"PodScheduled"}]}})");
+  EXPECT_EQ(
+      plan.writes[1].body,
+      R"({"status":{"conditions":[{"lastTransitionTime":")" + formatTime(at(100)) +
+          R"(","message":"no node has 2 cpu; the largest has 1","reason":"Unschedulable","status":"False","type":"PodScheduled"}]}})");
   ASSERT_EQ(plan.events.size(), 2u);
   for (const auto& event : plan.events) {
     EXPECT_EQ(event.type, "Warning");

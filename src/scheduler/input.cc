@@ -88,12 +88,12 @@ class Reader {
       return;
     }
     Record record;
-    for (const GangRole& role : gang.spec.roles)
-      record.kept.emplace_back(static_cast<size_t>(std::max(role.count, 0)));
+    for (const GangRole& role : gang.spec.roles) record.kept.emplace_back(static_cast<size_t>(std::max(role.count, 0)));
     for (const GangPlacement& place : gang.status.placement) keepOrDrop(gang, place, record);
     if (gang.metadata.deleting()) return;  // keeps what it has until it is gone, gets nothing more
     if (gang.spec.suspended) {
-      bool told = gang.status.phase == "Pending" && gang.status.verdict.reason == "Suspended" && gang.status.placement.empty();
+      bool told =
+          gang.status.phase == "Pending" && gang.status.verdict.reason == "Suspended" && gang.status.placement.empty();
       if (!told) queue({});
       return;
     }
@@ -147,9 +147,11 @@ class Reader {
     return item;
   }
 
-  /// Looks at one entry of the record: it holds its place in this pass in any case; whether it may stay is the question.
+  /// Looks at one entry of the record: it holds its place in this pass in any case; whether it may stay is the
+  /// question.
   void keepOrDrop(const Gang& gang, const GangPlacement& place, Record& record) {
-    auto role = std::find_if(gang.spec.roles.begin(), gang.spec.roles.end(), [&](const auto& r) { return r.name == place.role; });
+    auto role = std::find_if(gang.spec.roles.begin(), gang.spec.roles.end(),
+                             [&](const auto& r) { return r.name == place.role; });
     if (role == gang.spec.roles.end()) return;
     const Pod* pod = podOf(gang, place.pod);
     std::optional<NodeId> node;
@@ -226,7 +228,8 @@ class Reader {
       std::optional<NodeId> node = snapshot.find(pod->spec.nodeName);
       if (!node) continue;
       auto cards = pod->metadata.annotations.find(kCardsAnnotation);
-      snapshot.hold(*node, demands().amountsOf(pod->spec), cards == pod->metadata.annotations.end() ? kNoCards : cards->second);
+      snapshot.hold(*node, demands().amountsOf(pod->spec),
+                    cards == pod->metadata.annotations.end() ? kNoCards : cards->second);
     }
     snapshot.seal();
   }
@@ -249,9 +252,11 @@ Input buildInput(const client::View& view, const InputOptions& options) { return
 bool isRefused(const Pod& pod) {
   if (pod.status.phase != "Failed") return false;
   const std::string& reason = pod.status.reason;
-  static constexpr std::string_view kReasons[] = {"UnexpectedAdmissionError", "NodeAffinity", "NodeName", "NodePorts",
-                                                  "TopologyAffinityError", "NodeShutdown", "UnexpectedPredicateFailureType"};
-  return reason.starts_with("OutOf") || std::find(std::begin(kReasons), std::end(kReasons), reason) != std::end(kReasons);
+  static constexpr std::string_view kReasons[] = {
+      "UnexpectedAdmissionError",      "NodeAffinity", "NodeName", "NodePorts", "TopologyAffinityError", "NodeShutdown",
+      "UnexpectedPredicateFailureType"};
+  return reason.starts_with("OutOf") ||
+         std::find(std::begin(kReasons), std::end(kReasons), reason) != std::end(kReasons);
 }
 
 std::string podName(const GangRole& role, int32_t index) { return fmt::format("{}-{}", role.podNamePrefix, index); }

@@ -19,13 +19,19 @@ using api::GangVerdict;
 class Pass {
  public:
   Pass(Snapshot& snapshot, const Queues& queues, Time now)
-      : snapshot_(snapshot), queues_(queues), demands_(*queues.demands), now_(now), placer_(snapshot, demands_),
+      : snapshot_(snapshot),
+        queues_(queues),
+        demands_(*queues.demands),
+        now_(now),
+        placer_(snapshot, demands_),
         diagnoser_(snapshot, demands_, placer_) {}
 
   Decisions run() {
     for (const Queues::Place& place : queues_.order) {
-      if (place.isPod) servePod(place.index);
-      else serveGang(place.index);
+      if (place.isPod)
+        servePod(place.index);
+      else
+        serveGang(place.index);
     }
     return std::move(decisions_);
   }
@@ -97,9 +103,11 @@ class Pass {
     std::string lacking;
     for (const RoleWant* want : order) {
       Blocked full;
-      for (size_t k = static_cast<size_t>(std::max(want->min - want->kept, 0)); k < want->missing.size() && !full.want; ++k)
+      for (size_t k = static_cast<size_t>(std::max(want->min - want->kept, 0)); k < want->missing.size() && !full.want;
+           ++k)
         if (placeOne(item, *want, want->missing[k], status, full)) ++placedNow;
-      if (full.want && lacking.empty()) lacking = roleName(item, *want) + ": " + diagnoser_.whyNoNode(want->demand, full.refused);
+      if (full.want && lacking.empty())
+        lacking = roleName(item, *want) + ": " + diagnoser_.whyNoNode(want->demand, full.refused);
     }
     status.phase = "Placed";
     if (placedNow > 0) ++status.epoch;
@@ -111,10 +119,12 @@ class Pass {
   static int32_t effectiveMin(const api::GangRole& role) {
     return role.minCount > 0 ? std::min(role.minCount, role.count) : role.count;
   }
-  static const std::string& roleName(const GangItem& item, const RoleWant& want) { return item.gang->spec.roles[want.role].name; }
+  static const std::string& roleName(const GangItem& item, const RoleWant& want) {
+    return item.gang->spec.roles[want.role].name;
+  }
 
-  /// Pods of one class and nothing placed yet: whether they fit depends on their number only, and room only shrinks within a pass,
-  /// so a second gang of the same shape need not be tried. "" for all others.
+  /// Pods of one class and nothing placed yet: whether they fit depends on their number only, and room only shrinks
+  /// within a pass, so a second gang of the same shape need not be tried. "" for all others.
   static std::string shapeOf(const GangItem& item) {
     if (item.wants.empty() || !item.kept.empty() || !item.refused.empty()) return "";
     std::string shape;
@@ -155,16 +165,19 @@ class Pass {
     }
     auto cards = snapshot_.place(*node, demands_[want.demand].amounts);
     const api::GangRole& role = item.gang->spec.roles[want.role];
-    status.placement.push_back({role.name, index, podName(role, index), snapshot_.nodeName(*node), device::formatCards(std::move(cards))});
+    status.placement.push_back(
+        {role.name, index, podName(role, index), snapshot_.nodeName(*node), device::formatCards(std::move(cards))});
     return true;
   }
 
   static void sortPlacement(const api::Gang& gang, std::vector<GangPlacement>& placement) {
     auto rank = [&](const GangPlacement& p) {
-      auto role = std::find_if(gang.spec.roles.begin(), gang.spec.roles.end(), [&](const auto& r) { return r.name == p.role; });
+      auto role =
+          std::find_if(gang.spec.roles.begin(), gang.spec.roles.end(), [&](const auto& r) { return r.name == p.role; });
       return std::pair(role - gang.spec.roles.begin(), p.index);
     };
-    std::stable_sort(placement.begin(), placement.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+    std::stable_sort(placement.begin(), placement.end(),
+                     [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   }
 
   std::string whyBlocked(const GangItem& item, const Blocked& blocked, int32_t fit, int32_t together) {
@@ -173,11 +186,12 @@ class Pass {
     if (std::string never = diagnoser_.neverFits(want.demand); !never.empty()) return role + never;
     int64_t capacity = snapshot_.nodeCount() == 0 ? want.min : diagnoser_.capacityFor(want.demand, want.min);
     if (capacity < want.min && capacity > 0)
-      return fmt::format("{}the nodes hold at most {} of {} such pods even when nothing else runs (each wants {})", role, capacity,
-                         want.min, wishText(want.demand));
+      return fmt::format("{}the nodes hold at most {} of {} such pods even when nothing else runs (each wants {})",
+                         role, capacity, want.min, wishText(want.demand));
     std::string why = diagnoser_.whyNoNode(want.demand, blocked.refused);
     if (together == 1) return why;
-    return fmt::format("{} of {} pods {}; {}{}", fit, together, item.kept.empty() ? "fit" : "fit or keep their place", role, why);
+    return fmt::format("{} of {} pods {}; {}{}", fit, together, item.kept.empty() ? "fit" : "fit or keep their place",
+                       role, why);
   }
 
   std::string wishText(DemandId demand) const {
@@ -188,22 +202,26 @@ class Pass {
     return parts.empty() ? "a pod slot" : fmt::format("{}", fmt::join(parts, ", "));
   }
 
-  static std::string placedMessage(const api::Gang& gang, const GangStatus& status, int32_t together, const std::string& lacking) {
+  static std::string placedMessage(const api::Gang& gang, const GangStatus& status, int32_t together,
+                                   const std::string& lacking) {
     std::set<std::string_view> nodes;
     for (const GangPlacement& p : status.placement)
       if (!p.node.empty()) nodes.insert(p.node);
     size_t pods = status.placement.size(), wanted = 0;
     for (const api::GangRole& role : gang.spec.roles) wanted += static_cast<size_t>(std::max(role.count, 0));
     auto plural = [](size_t n, std::string_view what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); };
-    if (pods >= wanted) return pods == 0 ? "no pods are wanted" : plural(pods, "pod") + " on " + plural(nodes.size(), "node");
-    return fmt::format("{} of {} pods on {}, {} needed; {}", pods, wanted, plural(nodes.size(), "node"), together, lacking);
+    if (pods >= wanted)
+      return pods == 0 ? "no pods are wanted" : plural(pods, "pod") + " on " + plural(nodes.size(), "node");
+    return fmt::format("{} of {} pods on {}, {} needed; {}", pods, wanted, plural(nodes.size(), "node"), together,
+                       lacking);
   }
 
   /// Records the status if it differs from what the gang says. A cause that goes on keeps its text and its time.
   void decide(uint32_t index, GangStatus status, std::string reason, std::string message, int32_t placedNow) {
     const GangStatus& known = queues_.gangs[index].gang->status;
     bool moved = status.placement != known.placement;
-    bool goesOn = known.verdict.reason == reason && (known.verdict.message == message || (!moved && sameCause(known.verdict.message, message)));
+    bool goesOn = known.verdict.reason == reason &&
+                  (known.verdict.message == message || (!moved && sameCause(known.verdict.message, message)));
     status.verdict = goesOn ? known.verdict : GangVerdict{std::move(reason), std::move(message), now_};
     if (goesOn && !moved && known.phase == status.phase) return;
     auto heldBy = [](const std::vector<GangPlacement>& placement) {

@@ -1,9 +1,11 @@
 // schedule.h
 //
-// The decision: who goes where, and why the rest waits. Pure: the same snapshot, queues and time give the same decisions.
+// The decision: who goes where, and why the rest waits. Pure: the same snapshot, queues and time give the same
+// decisions.
 //
 // One pass serves the line in order. A gang is placed whole (minCount of every role) or not at all: its pods are placed
-// tentatively on the snapshot and undone if one finds no node. Nothing is held for who waits; smaller ones behind may pass.
+// tentatively on the snapshot and undone if one finds no node. Nothing is held for who waits; smaller ones behind may
+// pass.
 #pragma once
 
 #include "scheduler/placement/snapshot.h"
@@ -13,10 +15,10 @@ namespace stoker::scheduler {
 
 /// A gang whose status changes.
 struct GangDecision {
-  uint32_t item = 0;        ///< in queues.gangs
-  api::GangStatus status;   ///< as it should be
-  int32_t placedNow = 0;    ///< new entries
-  bool frees = false;       ///< entries went, or gave back their node
+  uint32_t item = 0;       ///< in queues.gangs
+  api::GangStatus status;  ///< as it should be
+  int32_t placedNow = 0;   ///< new entries
+  bool frees = false;      ///< entries went, or gave back their node
   bool verdictChanged = false;
 };
 

@@ -12,7 +12,8 @@ namespace {
 api::ResourceList gpus(int n) { return {{"nvidia.com/gpu", std::to_string(n)}}; }
 api::ResourceList box(int n) { return {{"cpu", "64"}, {"memory", "256Gi"}, {"nvidia.com/gpu", std::to_string(n)}}; }
 
-// ---- gangs -----------------------------------------------------------------------------------------------------------
+// ---- gangs
+// -----------------------------------------------------------------------------------------------------------
 
 TEST(Schedule, aGangIsPlacedWholeWithItsCards) {
   World w;
@@ -25,7 +26,8 @@ TEST(Schedule, aGangIsPlacedWholeWithItsCards) {
 
   w.addNode("c", box(2));
   w.pass(at(200));
-  EXPECT_EQ(w.places("g"), "master-0@c[nvidia.com/gpu=0,1] worker-0@a[nvidia.com/gpu=0,1,2] worker-1@b[nvidia.com/gpu=0,1,2]");
+  EXPECT_EQ(w.places("g"),
+            "master-0@c[nvidia.com/gpu=0,1] worker-0@a[nvidia.com/gpu=0,1,2] worker-1@b[nvidia.com/gpu=0,1,2]");
   const api::GangStatus& status = w.gang("g").status;
   EXPECT_EQ(status.phase, "Placed");
   EXPECT_EQ(status.epoch, 1);
@@ -114,7 +116,8 @@ TEST(Schedule, elasticGangsTakeTheirMinimumTogetherAndTheRestAsItComes) {
   EXPECT_EQ(w.gang("e").status.placement.size(), 4u);
   EXPECT_EQ(w.gang("e").status.phase, "Placed");
   EXPECT_EQ(w.gang("e").status.verdict.message,
-            "4 of 6 pods on 1 node, 2 needed; worker: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu (has 4, free 0, wants 1).");
+            "4 of 6 pods on 1 node, 2 needed; worker: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu (has 4, "
+            "free 0, wants 1).");
   EXPECT_TRUE(w.pass().gangs.empty());
   w.addNode("b", box(4));
   w.pass();
@@ -231,7 +234,8 @@ TEST(Schedule, deletedGangsKeepTheirPlacesUntilTheyAreGone) {
   EXPECT_EQ(w.places("next"), "w-0@a[nvidia.com/gpu=0]");
 }
 
-// ---- members that lose their place -----------------------------------------------------------------------------------
+// ---- members that lose their place
+// -----------------------------------------------------------------------------------
 
 TEST(Schedule, aMemberOfALostNodeIsPlacedAnewOnceItsPodIsGone) {
   World w;
@@ -287,10 +291,12 @@ TEST(Schedule, aRefusedPodGoesElsewhere) {
   w.erase<api::Node>("", "b");
   w.pass();
   EXPECT_EQ(w.places("g"), "");
-  EXPECT_EQ(w.gang("g").status.verdict.message, "0/1 nodes are available: 1 node(s) refused the pod (OutOfnvidia.com/gpu).");
+  EXPECT_EQ(w.gang("g").status.verdict.message,
+            "0/1 nodes are available: 1 node(s) refused the pod (OutOfnvidia.com/gpu).");
 }
 
-// ---- verdicts --------------------------------------------------------------------------------------------------------
+// ---- verdicts
+// --------------------------------------------------------------------------------------------------------
 
 TEST(Schedule, verdictsOfGangsCountTheirPods) {
   World w;
@@ -301,7 +307,8 @@ TEST(Schedule, verdictsOfGangsCountTheirPods) {
   w.put(w.gang("impossible", {World::role("w", 2, gpus(16))}, 2));
   w.pass(at(10));
   EXPECT_EQ(w.gang("g").status.verdict.message,
-            "2 of 4 pods fit; worker: 0/2 nodes are available: 2 Insufficient nvidia.com/gpu (has 8, free at most 2, wants 4).");
+            "2 of 4 pods fit; worker: 0/2 nodes are available: 2 Insufficient nvidia.com/gpu (has 8, free at most 2, "
+            "wants 4).");
   EXPECT_EQ(w.gang("impossible").status.verdict.message, "no node has 16 nvidia.com/gpu; the largest has 8");
   EXPECT_EQ(w.gang("g").status.verdict.since, at(10));
 
@@ -332,24 +339,31 @@ TEST(Why, saysPlaceInLineReasonAndRoles) {
   EXPECT_EQ(whyText(all[2], at(160), place),
             "Gang:     default/third\n"
             "Phase:    Pending\n"
-            "Reason:   Unschedulable for 60s (since " + formatTime(at(100)) + ")\n"
-            "Because:  0 of 2 pods fit; 0/1 nodes are available: 1 Insufficient nvidia.com/gpu (has 8, free 0, wants 2).\n"
-            "Queue:    2 of 2 waiting, priority 0\n"
-            "Role:     w: 0 of 4 placed (at least 2); each asks for nvidia.com/gpu=2\n");
-  EXPECT_NE(whyText(all[0], at(160)).find("Place:    first-w-0 on a, cards nvidia.com/gpu=0,1,2,3,4,5,6,7\n"), std::string::npos);
+            "Reason:   Unschedulable for 60s (since " +
+                formatTime(at(100)) +
+                ")\n"
+                "Because:  0 of 2 pods fit; 0/1 nodes are available: 1 Insufficient nvidia.com/gpu (has 8, free 0, "
+                "wants 2).\n"
+                "Queue:    2 of 2 waiting, priority 0\n"
+                "Role:     w: 0 of 4 placed (at least 2); each asks for nvidia.com/gpu=2\n");
+  EXPECT_NE(whyText(all[0], at(160)).find("Place:    first-w-0 on a, cards nvidia.com/gpu=0,1,2,3,4,5,6,7\n"),
+            std::string::npos);
   w.put(World::pod("p", gpus(1), 3));
   EXPECT_NE(whyText(w.pod("p"), at(160)).find("has not looked at it yet"), std::string::npos);
   w.pass(at(160));
   EXPECT_NE(whyText(w.pod("p"), at(170)).find("Because:  0/1 nodes are available"), std::string::npos);
 }
 
-// ---- invariants over random histories --------------------------------------------------------------------------------
+// ---- invariants over random histories
+// --------------------------------------------------------------------------------
 
-/// What the objects say is held, counted without any of the scheduler's code; fails on a card held twice or a node overfull.
+/// What the objects say is held, counted without any of the scheduler's code; fails on a card held twice or a node
+/// overfull.
 void checkCapacity(const World& w) {
   std::map<std::string, std::map<std::string, int64_t>> used;
   std::map<std::string, std::set<std::string>> cards;
-  auto hold = [&](const std::string& node, const api::ResourceList& requests, const std::string& text, const std::string& who) {
+  auto hold = [&](const std::string& node, const api::ResourceList& requests, const std::string& text,
+                  const std::string& who) {
     for (const auto& [name, quantity] : requests) used[node][name] += std::stoll(quantity);
     ++used[node]["pods"];
     auto parsed = device::parseCards(text);
@@ -358,7 +372,8 @@ void checkCapacity(const World& w) {
     for (const auto& kind : *parsed)
       for (int32_t index : kind.indices) {
         ++count;
-        ASSERT_TRUE(cards[node].insert(kind.resource + "#" + std::to_string(index)).second) << "card twice: " << who << " " << text;
+        ASSERT_TRUE(cards[node].insert(kind.resource + "#" + std::to_string(index)).second)
+            << "card twice: " << who << " " << text;
       }
     auto gpu = requests.find("nvidia.com/gpu");
     ASSERT_EQ(count, gpu == requests.end() ? 0u : static_cast<size_t>(std::stoll(gpu->second))) << who;
@@ -378,7 +393,8 @@ void checkCapacity(const World& w) {
   for (const auto& [key, entry] : w.view.of<api::Pod>().all()) {
     const api::Pod& pod = entry->object;
     if (pod.spec.nodeName.empty() || pod.finished() || covered.contains(pod.metadata.name)) continue;
-    hold(pod.spec.nodeName, pod.spec.containers[0].resources.requests, pod.metadata.annotation(api::kCardsAnnotation), pod.metadata.name);
+    hold(pod.spec.nodeName, pod.spec.containers[0].resources.requests, pod.metadata.annotation(api::kCardsAnnotation),
+         pod.metadata.name);
   }
   for (const auto& [node, amounts] : used) {
     const api::Node* found = w.view.of<api::Node>().get("", node);
@@ -394,7 +410,9 @@ TEST(Schedule, neverOverfullNeverPartialOverManySeeds) {
     std::mt19937_64 random(seed);
     auto pick = [&](int n) { return static_cast<int>(random() % static_cast<uint64_t>(n)); };
     World w;
-    for (int i = 0; i < 2 + pick(6); ++i) w.addNode("n" + std::to_string(i), {{"cpu", "32"}, {"nvidia.com/gpu", std::to_string(1 + pick(8))}, {"pods", "20"}});
+    for (int i = 0; i < 2 + pick(6); ++i)
+      w.addNode("n" + std::to_string(i),
+                {{"cpu", "32"}, {"nvidia.com/gpu", std::to_string(1 + pick(8))}, {"pods", "20"}});
     std::set<std::string> everLost;
     int made = 0;
     for (int step = 0; step < 40; ++step) {
@@ -406,17 +424,24 @@ TEST(Schedule, neverOverfullNeverPartialOverManySeeds) {
         case 0:
         case 1: {
           int count = 1 + pick(5);
-          std::vector<api::GangRole> roles{World::role("w", count, {{"cpu", "1"}, {"nvidia.com/gpu", std::to_string(1 + pick(4))}}, pick(2) ? 1 + pick(count) : 0)};
+          std::vector<api::GangRole> roles{World::role("w", count,
+                                                       {{"cpu", "1"}, {"nvidia.com/gpu", std::to_string(1 + pick(4))}},
+                                                       pick(2) ? 1 + pick(count) : 0)};
           if (pick(2)) roles.insert(roles.begin(), World::role("m", 1, {{"cpu", "4"}}));
           w.put(w.gang("g" + std::to_string(made++), std::move(roles), step, pick(3)));
           break;
         }
-        case 2: w.put(World::pod("p" + std::to_string(made++), pick(2) ? api::ResourceList{{"cpu", "2"}} : gpus(1 + pick(2)), step)); break;
+        case 2:
+          w.put(World::pod("p" + std::to_string(made++), pick(2) ? api::ResourceList{{"cpu", "2"}} : gpus(1 + pick(2)),
+                           step));
+          break;
         case 3:
           if (!some.empty()) {
             api::Gang gang = w.gang(some);
-            if (pick(2)) gang.spec.finished = true;
-            else gang.spec.suspended = !gang.spec.suspended;
+            if (pick(2))
+              gang.spec.finished = true;
+            else
+              gang.spec.suspended = !gang.spec.suspended;
             w.put(gang);
           }
           break;
@@ -430,7 +455,8 @@ TEST(Schedule, neverOverfullNeverPartialOverManySeeds) {
             api::Pod pod = w.pod(pods[static_cast<size_t>(pick(static_cast<int>(pods.size())))]);
             if (pod.spec.nodeName.empty()) break;
             pod.status.phase = pick(2) ? "Succeeded" : "Failed";
-            if (pod.status.phase == "Failed" && pick(2)) pod.status.reason = "OutOfcpu", everLost.insert(pod.metadata.label(api::kGangLabel));
+            if (pod.status.phase == "Failed" && pick(2))
+              pod.status.reason = "OutOfcpu", everLost.insert(pod.metadata.label(api::kGangLabel));
             w.put(pod);
           }
           break;
@@ -459,9 +485,11 @@ TEST(Schedule, neverOverfullNeverPartialOverManySeeds) {
       }
       for (const auto& [key, e] : w.view.of<api::Gang>().all()) {
         const api::Gang& gang = e->object;
-        if (gang.spec.suspended || gang.spec.finished || everLost.contains(key.name) || gang.status.placement.empty()) continue;
+        if (gang.spec.suspended || gang.spec.finished || everLost.contains(key.name) || gang.status.placement.empty())
+          continue;
         for (const auto& role : gang.spec.roles) {
-          auto have = std::count_if(gang.status.placement.begin(), gang.status.placement.end(), [&](const auto& p) { return p.role == role.name; });
+          auto have = std::count_if(gang.status.placement.begin(), gang.status.placement.end(),
+                                    [&](const auto& p) { return p.role == role.name; });
           EXPECT_GE(have, role.minCount > 0 ? role.minCount : role.count) << key.name << " is placed in part";
         }
       }

@@ -1,5 +1,5 @@
-// scheduler_test_util.h: a cluster of API objects for tests: put nodes, gangs and pods in, schedule, and have the decisions
-// written back as the API server would.
+// scheduler_test_util.h: a cluster of API objects for tests: put nodes, gangs and pods in, schedule, and have the
+// decisions written back as the API server would.
 #pragma once
 
 #include <fmt/format.h>
@@ -100,7 +100,8 @@ class World {
     for (const PodDecision& d : decisions.pods) {
       api::Pod pod = *input.queues.pods[d.item].pod;
       if (d.node.empty()) {
-        pod.status.conditions = {{.type = "PodScheduled", .status = "False", .reason = "Unschedulable", .message = d.message}};
+        pod.status.conditions = {
+            {.type = "PodScheduled", .status = "False", .reason = "Unschedulable", .message = d.message}};
       } else {
         pod.spec.nodeName = d.node;
         pod.status.conditions.clear();

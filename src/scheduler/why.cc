@@ -16,7 +16,9 @@ bool waits(const api::Gang& gang) {
          gang.status.phase != "Finished";
 }
 
-void line(std::string& out, std::string_view label, std::string_view text) { out += fmt::format("{:<10}{}\n", label, text); }
+void line(std::string& out, std::string_view label, std::string_view text) {
+  out += fmt::format("{:<10}{}\n", label, text);
+}
 
 std::string wishes(const api::GangRole& role) {
   std::vector<std::string> parts;
@@ -46,15 +48,21 @@ std::string whyText(const api::Gang& gang, Time now, std::optional<QueuePlace> p
   if (status.verdict.reason.empty()) {
     line(out, "Reason:", "the scheduler has not looked at it yet");
   } else {
-    line(out, "Reason:", fmt::format("{} for {} (since {})", status.verdict.reason, humanDuration(now - status.verdict.since),
-                                     formatTime(status.verdict.since)));
+    line(out, "Reason:",
+         fmt::format("{} for {} (since {})", status.verdict.reason, humanDuration(now - status.verdict.since),
+                     formatTime(status.verdict.since)));
     line(out, "Because:", status.verdict.message);
   }
-  if (place) line(out, "Queue:", fmt::format("{} of {} waiting, priority {}", place->position, place->waiting, gang.spec.priority));
+  if (place)
+    line(out,
+         "Queue:", fmt::format("{} of {} waiting, priority {}", place->position, place->waiting, gang.spec.priority));
   for (const api::GangRole& role : gang.spec.roles) {
-    auto placed = std::count_if(status.placement.begin(), status.placement.end(), [&](const auto& p) { return p.role == role.name; });
-    std::string least = role.minCount > 0 && role.minCount < role.count ? fmt::format(" (at least {})", role.minCount) : "";
-    line(out, "Role:", fmt::format("{}: {} of {} placed{}; each asks for {}", role.name, placed, role.count, least, wishes(role)));
+    auto placed = std::count_if(status.placement.begin(), status.placement.end(),
+                                [&](const auto& p) { return p.role == role.name; });
+    std::string least =
+        role.minCount > 0 && role.minCount < role.count ? fmt::format(" (at least {})", role.minCount) : "";
+    line(out, "Role:",
+         fmt::format("{}: {} of {} placed{}; each asks for {}", role.name, placed, role.count, least, wishes(role)));
   }
   for (const api::GangPlacement& p : status.placement)
     line(out, "Place:", fmt::format("{} on {}{}", p.pod, p.node, p.cards.empty() ? "" : ", cards " + p.cards));
@@ -71,7 +79,8 @@ std::string whyText(const api::Pod& pod, Time now) {
     return out;
   }
   if (!pod.spec.schedulingGates.empty()) {
-    line(out, "Reason:", fmt::format("SchedulingGated: waits until gate {} is removed", quote(pod.spec.schedulingGates[0].name)));
+    line(out, "Reason:",
+         fmt::format("SchedulingGated: waits until gate {} is removed", quote(pod.spec.schedulingGates[0].name)));
     return out;
   }
   const api::Condition* verdict = api::findCondition(pod.status.conditions, "PodScheduled");
@@ -79,8 +88,9 @@ std::string whyText(const api::Pod& pod, Time now) {
     line(out, "Reason:", "the scheduler has not looked at it yet");
     return out;
   }
-  line(out, "Reason:", fmt::format("{} for {} (since {})", verdict->reason, humanDuration(now - verdict->lastTransitionTime),
-                                   formatTime(verdict->lastTransitionTime)));
+  line(out, "Reason:",
+       fmt::format("{} for {} (since {})", verdict->reason, humanDuration(now - verdict->lastTransitionTime),
+                   formatTime(verdict->lastTransitionTime)));
   line(out, "Because:", verdict->message);
   return out;
 }

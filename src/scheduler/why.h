@@ -1,4 +1,5 @@
-// why.h: the scheduler's verdict as text for people (`stoker why`). Reads objects only; works anywhere the objects are at hand.
+// why.h: the scheduler's verdict as text for people (`stoker why`). Reads objects only; works anywhere the objects are
+// at hand.
 #pragma once
 
 #include <optional>
@@ -14,7 +15,8 @@ struct QueuePlace {
   int position = 0;  ///< 1 = next
   int waiting = 0;
 };
-/// nullopt when the gang does not wait (placed, suspended, finished). `all`: every gang of the cluster, this one included or not.
+/// nullopt when the gang does not wait (placed, suspended, finished). `all`: every gang of the cluster, this one
+/// included or not.
 std::optional<QueuePlace> queuePlace(const api::Gang& gang, std::span<const api::Gang> all);
 
 /// Phase, reason and since when, place in the line, and what each role asks for and has; one fact per line.

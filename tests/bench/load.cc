@@ -2,8 +2,9 @@
 //
 //   stoker_load creates KUBECONFIG COUNT BYTES CONNECTIONS   ConfigMaps of BYTES, each connection one request at a time
 //   stoker_load pods    KUBECONFIG COUNT BYTES CONNECTIONS   Pods of about BYTES that nobody schedules
-//   stoker_load jobs    KUBECONFIG COUNT CONNECTIONS         PyTorchJobs of one /bin/true master, until all have Succeeded
-//   stoker_load watch   KUBECONFIG WATCHERS WRITES           how late WATCHERS see each of WRITES, one after the other
+//   stoker_load jobs    KUBECONFIG COUNT CONNECTIONS         PyTorchJobs of one /bin/true master, until all have
+//   Succeeded stoker_load watch   KUBECONFIG WATCHERS WRITES           how late WATCHERS see each of WRITES, one after
+//   the other
 //
 // It runs on the machine that it measures, so its own work is in the figures.
 #include <fmt/format.h>
@@ -26,7 +27,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double millisecondsSince(Clock::time_point begin) { return std::chrono::duration<double, std::milli>(Clock::now() - begin).count(); }
+double millisecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
 
 /// Nearest-rank percentile; sorts.
 double percentile(std::vector<double>& values, double rank) {
@@ -37,16 +40,25 @@ double percentile(std::vector<double>& values, double rank) {
 }
 
 std::string distribution(std::vector<double>& values) {
-  return fmt::format(R"("p50_ms":{:.3f},"p99_ms":{:.3f},"max_ms":{:.3f})", percentile(values, 50), percentile(values, 99), percentile(values, 100));
+  return fmt::format(R"("p50_ms":{:.3f},"p99_ms":{:.3f},"max_ms":{:.3f})", percentile(values, 50),
+                     percentile(values, 99), percentile(values, 100));
 }
 
 Result<net::ClientOptions> optionsOf(const std::string& kubeconfig) {
   STOKER_TRY(std::string text, readFile(kubeconfig));
   size_t slash = kubeconfig.rfind('/');
-  STOKER_TRY(auto access, client::readKubeconfig(text, "", slash == std::string::npos ? "." : kubeconfig.substr(0, slash)));
-  return net::ClientOptions{.host = access.host, .port = access.port, .tls = access.tls, .serverName = access.serverName, .caPem = access.caPem,
-                            .insecureSkipVerify = access.insecureSkipVerify, .certificatePem = access.certificatePem, .keyPem = access.keyPem,
-                            .readTimeoutSeconds = 120, .maxIdleConnections = 1};
+  STOKER_TRY(auto access,
+             client::readKubeconfig(text, "", slash == std::string::npos ? "." : kubeconfig.substr(0, slash)));
+  return net::ClientOptions{.host = access.host,
+                            .port = access.port,
+                            .tls = access.tls,
+                            .serverName = access.serverName,
+                            .caPem = access.caPem,
+                            .insecureSkipVerify = access.insecureSkipVerify,
+                            .certificatePem = access.certificatePem,
+                            .keyPem = access.keyPem,
+                            .readTimeoutSeconds = 120,
+                            .maxIdleConnections = 1};
 }
 
 int fail(const Error& error) {
@@ -57,9 +69,13 @@ int fail(const Error& error) {
 /// A namespace of its own for each run, so that runs do not see each other.
 Result<std::string> makeNamespace(const net::ClientOptions& options) {
   STOKER_TRY(auto client, net::Client::create(options));
-  STOKER_TRY(auto answer, client->call({.method = "POST", .target = "/api/v1/namespaces", .headers = {{"Content-Type", "application/json"}},
-                                        .body = R"({"apiVersion":"v1","kind":"Namespace","metadata":{"generateName":"bench-"}})"}));
-  if (answer.status != 201) return Error(Reason::Unknown, fmt::format("creating a namespace: {} {}", answer.status, answer.body));
+  STOKER_TRY(auto answer,
+             client->call({.method = "POST",
+                           .target = "/api/v1/namespaces",
+                           .headers = {{"Content-Type", "application/json"}},
+                           .body = R"({"apiVersion":"v1","kind":"Namespace","metadata":{"generateName":"bench-"}})"}));
+  if (answer.status != 201)
+    return Error(Reason::Unknown, fmt::format("creating a namespace: {} {}", answer.status, answer.body));
   json::Arena arena;
   STOKER_TRY(json::Value made, json::parse(arena, answer.body));
   return made.at({"metadata", "name"}).str();
@@ -72,7 +88,8 @@ struct Outcome {
 };
 
 /// Sends COUNT creates over so many connections; `body` gives the object of an index.
-Outcome createAll(const net::ClientOptions& options, const std::string& target, int count, int connections, const std::function<std::string(int)>& body) {
+Outcome createAll(const net::ClientOptions& options, const std::string& target, int count, int connections,
+                  const std::function<std::string(int)>& body) {
   std::vector<std::unique_ptr<net::Client>> clients;
   Outcome outcome;
   for (int i = 0; i < connections; ++i) {
@@ -94,12 +111,15 @@ Outcome createAll(const net::ClientOptions& options, const std::string& target, 
       std::vector<double> mine;
       std::string error;
       for (int index; error.empty() && (index = next++) < count;) {
-        net::Client::Request request{.method = "POST", .target = target, .headers = {{"Content-Type", "application/json"}}, .body = body(index)};
+        net::Client::Request request{
+            .method = "POST", .target = target, .headers = {{"Content-Type", "application/json"}}, .body = body(index)};
         auto sent = Clock::now();
         auto answer = c->call(request);
         mine.push_back(millisecondsSince(sent));
-        if (!answer.ok()) error = answer.error().message;
-        else if (answer->status != 201) error = fmt::format("{} {}", answer->status, answer->body.substr(0, 500));
+        if (!answer.ok())
+          error = answer.error().message;
+        else if (answer->status != 201)
+          error = fmt::format("{} {}", answer->status, answer->body.substr(0, 500));
       }
       std::lock_guard lock(mutex);
       outcome.latencies.insert(outcome.latencies.end(), mine.begin(), mine.end());
@@ -112,8 +132,8 @@ Outcome createAll(const net::ClientOptions& options, const std::string& target, 
 
 int reportCreates(Outcome outcome, int count, int connections, size_t bytes) {
   if (!outcome.firstError.empty()) return fail(Error(Reason::Unknown, outcome.firstError));
-  fmt::print(R"({{"count":{},"connections":{},"request_bytes":{},"seconds":{:.3f},"per_second":{:.0f},{}}})", count, connections, bytes,
-             outcome.seconds, count / outcome.seconds, distribution(outcome.latencies));
+  fmt::print(R"({{"count":{},"connections":{},"request_bytes":{},"seconds":{:.3f},"per_second":{:.0f},{}}})", count,
+             connections, bytes, outcome.seconds, count / outcome.seconds, distribution(outcome.latencies));
   fmt::print("\n");
   return 0;
 }
@@ -123,9 +143,12 @@ int creates(const net::ClientOptions& options, int count, int bytes, int connect
   if (!ns.ok()) return fail(ns.error());
   std::string payload(static_cast<size_t>(bytes), 'x');
   auto body = [&](int i) {
-    return fmt::format(R"({{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"c-{}"}},"data":{{"k":"{}"}}}})", i, payload);
+    return fmt::format(R"({{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"c-{}"}},"data":{{"k":"{}"}}}})",
+                       i, payload);
   };
-  return reportCreates(createAll(options, fmt::format("/api/v1/namespaces/{}/configmaps", *ns), count, connections, body), count, connections, body(0).size());
+  return reportCreates(
+      createAll(options, fmt::format("/api/v1/namespaces/{}/configmaps", *ns), count, connections, body), count,
+      connections, body(0).size());
 }
 
 int pods(const net::ClientOptions& options, int count, int bytes, int connections) {
@@ -136,14 +159,18 @@ int pods(const net::ClientOptions& options, int count, int bytes, int connection
     std::string head = fmt::format(
         R"({{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"pod-{}","labels":{{"app":"train","job":"job-{}"}}}},"spec":{{"schedulerName":"nobody",)"
         R"("restartPolicy":"Never","containers":[{{"name":"pytorch","image":"pytorch/pytorch:2","command":["python3","train.py"],)"
-        R"("resources":{{"requests":{{"cpu":"4","memory":"16Gi"}},"limits":{{"nvidia.com/gpu":"1"}}}},"env":[)", i, i / 8);
-    for (int e = 0; e < 20; ++e) head += fmt::format(R"({{"name":"VARIABLE_{}","value":"value {} of a variable"}},)", e, e);
-    // What the server adds (uid, defaults, token volume, ...) is about 1400 bytes; the object stored should have `bytes`.
+        R"("resources":{{"requests":{{"cpu":"4","memory":"16Gi"}},"limits":{{"nvidia.com/gpu":"1"}}}},"env":[)",
+        i, i / 8);
+    for (int e = 0; e < 20; ++e)
+      head += fmt::format(R"({{"name":"VARIABLE_{}","value":"value {} of a variable"}},)", e, e);
+    // What the server adds (uid, defaults, token volume, ...) is about 1400 bytes; the object stored should have
+    // `bytes`.
     size_t target = static_cast<size_t>(std::max(0, bytes - 1400));
     std::string filler(head.size() < target ? target - head.size() : 1, 'x');
     return head + R"({"name":"FILL","value":")" + filler + R"("}]}]}})";
   };
-  return reportCreates(createAll(options, fmt::format("/api/v1/namespaces/{}/pods", *ns), count, connections, body), count, connections, body(0).size());
+  return reportCreates(createAll(options, fmt::format("/api/v1/namespaces/{}/pods", *ns), count, connections, body),
+                       count, connections, body(0).size());
 }
 
 int jobs(const net::ClientOptions& options, int count, int connections) {
@@ -181,8 +208,10 @@ int jobs(const net::ClientOptions& options, int count, int connections) {
   });
   auto begin = Clock::now();
   Outcome outcome = createAll(options, target, count, connections, [](int i) {
-    return fmt::format(R"({{"apiVersion":"kubeflow.org/v1","kind":"PyTorchJob","metadata":{{"name":"job-{}"}},"spec":{{"pytorchReplicaSpecs":{{"Master":)"
-                       R"({{"replicas":1,"restartPolicy":"Never","template":{{"spec":{{"containers":[{{"name":"pytorch","image":"host","command":["/bin/true"]}}]}}}}}}}}}}}})", i);
+    return fmt::format(
+        R"({{"apiVersion":"kubeflow.org/v1","kind":"PyTorchJob","metadata":{{"name":"job-{}"}},"spec":{{"pytorchReplicaSpecs":{{"Master":)"
+        R"({{"replicas":1,"restartPolicy":"Never","template":{{"spec":{{"containers":[{{"name":"pytorch","image":"host","command":["/bin/true"]}}]}}}}}}}}}}}})",
+        i);
   });
   bool all = false;
   size_t failed = 0;
@@ -195,9 +224,11 @@ int jobs(const net::ClientOptions& options, int count, int connections) {
   (*watcher)->stop();
   watching.join();
   if (!outcome.firstError.empty()) return fail(Error(Reason::Unknown, outcome.firstError));
-  if (!all || failed > 0) return fail(Error(Reason::Unknown, fmt::format("{} of {} jobs ended in {:.1f} s, {} of them failed", ended.size(), count, seconds, failed)));
-  fmt::print(R"({{"count":{},"connections":{},"submitted_seconds":{:.3f},"seconds":{:.3f},"jobs_per_second":{:.1f}}})", count, connections, outcome.seconds,
-             seconds, count / seconds);
+  if (!all || failed > 0)
+    return fail(Error(Reason::Unknown, fmt::format("{} of {} jobs ended in {:.1f} s, {} of them failed", ended.size(),
+                                                   count, seconds, failed)));
+  fmt::print(R"({{"count":{},"connections":{},"submitted_seconds":{:.3f},"seconds":{:.3f},"jobs_per_second":{:.1f}}})",
+             count, connections, outcome.seconds, seconds, count / seconds);
   fmt::print("\n");
   return 0;
 }
@@ -249,12 +280,18 @@ int watch(const net::ClientOptions& options, int watchers, int writes) {
   std::vector<double> fromAnswer, fromSend, last, commit;
   for (size_t index = 0; error.empty() && index < seen.size(); ++index) {
     auto sent = Clock::now();
-    auto answer = (*writer)->call({.method = "POST", .target = target, .headers = {{"Content-Type", "application/json"}},
-                                   .body = fmt::format(R"({{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"w-{0}","labels":{{"bench":"{0}"}}}},"data":{{"k":"{1}"}}}})",
-                                                       index, std::string(1000, 'x'))});
+    auto answer = (*writer)->call(
+        {.method = "POST",
+         .target = target,
+         .headers = {{"Content-Type", "application/json"}},
+         .body = fmt::format(
+             R"({{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"w-{0}","labels":{{"bench":"{0}"}}}},"data":{{"k":"{1}"}}}})",
+             index, std::string(1000, 'x'))});
     auto answered = Clock::now();
-    if (!answer.ok()) error = answer.error().message;
-    else if (answer->status != 201) error = answer->body;
+    if (!answer.ok())
+      error = answer.error().message;
+    else if (answer->status != 201)
+      error = answer->body;
     std::unique_lock lock(mutex);
     // The first write arrives at whoever watches later as well, as part of what is there.
     if (error.empty() && !changed.wait_for(lock, std::chrono::seconds(30), [&] { return seen[index] >= watchers; }))
@@ -275,15 +312,18 @@ int watch(const net::ClientOptions& options, int watchers, int writes) {
     watcher.thread.join();
   }
   if (!error.empty()) return fail(Error(Reason::Unknown, error));
-  fmt::print(R"({{"watchers":{},"writes":{},"after_answer":{{{}}},"last_watcher_after_answer":{{{}}},"after_request":{{{}}},"write":{{{}}}}})", watchers,
-             writes, distribution(fromAnswer), distribution(last), distribution(fromSend), distribution(commit));
+  fmt::print(
+      R"({{"watchers":{},"writes":{},"after_answer":{{{}}},"last_watcher_after_answer":{{{}}},"after_request":{{{}}},"write":{{{}}}}})",
+      watchers, writes, distribution(fromAnswer), distribution(last), distribution(fromSend), distribution(commit));
   fmt::print("\n");
   return 0;
 }
 
 int usage() {
-  fmt::print(stderr, "usage: stoker_load creates|pods KUBECONFIG COUNT BYTES CONNECTIONS\n"
-                     "       stoker_load jobs KUBECONFIG COUNT CONNECTIONS\n       stoker_load watch KUBECONFIG WATCHERS WRITES\n");
+  fmt::print(
+      stderr,
+      "usage: stoker_load creates|pods KUBECONFIG COUNT BYTES CONNECTIONS\n"
+      "       stoker_load jobs KUBECONFIG COUNT CONNECTIONS\n       stoker_load watch KUBECONFIG WATCHERS WRITES\n");
   return 2;
 }
 

@@ -4,9 +4,10 @@ import json
 import os
 import random
 import re
+import select
 import unittest
 
-from harness import EXAMPLE, ApiError, E2eTest, condition, pod, pytorchjob
+from harness import EXAMPLE, TIME_SCALE, ApiError, E2eTest, condition, pod, pytorchjob
 
 IMAGES = f"""images:
   - image: "stoker/pytorch-digits*"
@@ -63,19 +64,19 @@ class KillInTraining(E2eTest):
         self.assertGreater(float(re.search(r"^final accuracy (\S+)$", log, re.M).group(1)), 0.95)
 
     def test_pods_that_end_while_the_platform_is_down(self):
-        done = os.path.join(self.stoker.base, "done")
-        os.mkfifo(done)
         volume = [{"name": "base", "hostPath": {"path": self.stoker.base}}]
         mount = {"volumeMounts": [{"name": "base", "mountPath": "/base"}]}
-        # It ends when somebody reads the pipe: after the kill, before the platform is back.
+        # Each ends when somebody reads its pipe: after the kill, before the platform is back.
         for name, code in (("well", 0), ("badly", 7)):
-            self.create(pod(name, f"echo begun; echo x > /base/done; exit {code}", container=mount, volumes=volume))
+            os.mkfifo(os.path.join(self.stoker.base, name))
+            self.create(pod(name, f"echo begun; echo x > /base/{name}; exit {code}", container=mount, volumes=volume))
         for name in ("well", "badly"):
             self.wait_pod(name, "Running")
         self.stoker.kill9()
-        for _ in range(2):
-            with open(done) as pipe:
-                pipe.read()
+        for name in ("well", "badly"):
+            pipe = os.open(os.path.join(self.stoker.base, name), os.O_RDONLY | os.O_NONBLOCK)
+            self.addCleanup(os.close, pipe)
+            self.assertTrue(select.select([pipe], [], [], 30 * TIME_SCALE)[0], f"{name} did not write")
         self.stoker.up()
         self.wait_pod("well", "Succeeded")
         failed = self.wait_pod("badly", "Failed")
@@ -159,8 +160,8 @@ class KillLoop(E2eTest):
             for status in item["status"].get("containerStatuses", []):
                 self.assertEqual(status["restartCount"], 0, item["metadata"]["name"])
         # And nothing holds anything any more.
-        for gang in self.api.get("/apis/stoker.dev/v1alpha1/gangs")["items"]:
-            self.assertTrue(gang["spec"].get("finished"), json.dumps(gang))
+        self.api.wait(f"/apis/stoker.dev/v1alpha1/namespaces/{self.ns}/gangs", lambda gangs: len(gangs) == self.jobs_in_all and
+                      all(g["spec"].get("finished") for g in gangs.values()), 30, "all gangs finished")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ using net::Parser;
 
 namespace {
 
-/// Everything that came out of the bytes, as text. What is malformed at the end may be seen earlier or later, depending on the
-/// pieces, or only when the peer ends: it counts as incomplete.
+/// Everything that came out of the bytes, as text. What is malformed at the end may be seen earlier or later, depending
+/// on the pieces, or only when the peer ends: it counts as incomplete.
 std::string readAll(Parser::Kind kind, std::string_view bytes, size_t piece) {
   Parser parser(kind, 4096, 65536);
   std::string out, pending;

@@ -1,5 +1,5 @@
-// engine.h: where a scenario runs. The virtual engine is the simulator's world (tests/sim); the real one is a `stoker up` with
-// simulated nodes, spoken to over HTTPS.
+// engine.h: where a scenario runs. The virtual engine is the simulator's world (tests/sim); the real one is a `stoker
+// up` with simulated nodes, spoken to over HTTPS.
 #pragma once
 
 #include <functional>

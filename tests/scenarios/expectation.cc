@@ -42,17 +42,20 @@ State podState(json::Value pod) {
   if (phase == "Failed") {
     std::string text = pod.at({"status", "reason"}).str() + " " + pod.at({"status", "message"}).str();
     for (json::Value s : pod.at({"status", "containerStatuses"}).items())
-      if (json::Value t = s.at({"state", "terminated"})) text += fmt::format(" exit code {} {}", t["exitCode"].asInt(), t["reason"].asString());
+      if (json::Value t = s.at({"state", "terminated"}))
+        text += fmt::format(" exit code {} {}", t["exitCode"].asInt(), t["reason"].asString());
     return {"failed", text};
   }
   for (json::Value c : pod.at({"status", "conditions"}).items())
-    if (c["type"].asString() == "PodScheduled" && c["status"].asString() == "False") return {"pending", c["message"].str()};
+    if (c["type"].asString() == "PodScheduled" && c["status"].asString() == "False")
+      return {"pending", c["message"].str()};
   return {"pending", ""};
 }
 
 State jobState(Engine& engine, const Subject& subject, json::Value job) {
   if (job.at({"metadata", "deletionTimestamp"})) return {"terminating", ""};
-  for (auto [type, name] : Names{{"Failed", "failed"}, {"Succeeded", "succeeded"}, {"Complete", "succeeded"}, {"Suspended", "suspended"}})
+  for (auto [type, name] :
+       Names{{"Failed", "failed"}, {"Succeeded", "succeeded"}, {"Complete", "succeeded"}, {"Suspended", "suspended"}})
     if (json::Value c = conditionTrue(job, type)) return {name, c["reason"].str() + ": " + c["message"].str()};
   if (subject.kind == "batch") {
     if (job.at({"status", "ready"}).asInt() > 0) return {"running", ""};
@@ -74,13 +77,16 @@ State read(Engine& engine, const Subject& subject, std::optional<json::Doc>& obj
   if (subject.kind == "node") return {conditionTrue(object->root, "Ready") ? "ready" : "not ready", ""};
   if (subject.kind == "gang") {
     std::string phase = object->root.at({"status", "phase"}).str();
-    std::transform(phase.begin(), phase.end(), phase.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(phase.begin(), phase.end(), phase.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return {phase.empty() ? "pending" : phase, object->root.at({"status", "verdict", "message"}).str()};
   }
   return {object->root.at({"metadata", "deletionTimestamp"}) ? "terminating" : "present", ""};
 }
 
-std::string show(const State& state) { return state.text.empty() ? state.name : fmt::format("{} \"{}\"", state.name, state.text); }
+std::string show(const State& state) {
+  return state.text.empty() ? state.name : fmt::format("{} \"{}\"", state.name, state.text);
+}
 
 /// Pods made again, and containers that restarted within the present ones.
 int64_t restartsOf(json::Value job, const std::vector<json::Doc>& pods) {
@@ -128,8 +134,9 @@ Result<void> parseState(Expectation& out, std::string_view text) {
     rest = tail == std::string_view::npos ? std::string_view() : rest.substr(tail);
   }
   out.state = std::string(trim(state));
-  static constexpr std::string_view kStates[] = {"pending", "running", "succeeded", "failed", "restarting", "suspended", "terminating", "gone",
-                                                 "present", "placed", "finished", "ready", "not ready"};
+  static constexpr std::string_view kStates[] = {"pending",   "running",     "succeeded", "failed",  "restarting",
+                                                 "suspended", "terminating", "gone",      "present", "placed",
+                                                 "finished",  "ready",       "not ready"};
   if (std::find(std::begin(kStates), std::end(kStates), out.state) == std::end(kStates))
     return bad(fmt::format("there is no state \"{}\"; states are {}", out.state, fmt::join(kStates, ", ")));
   rest = trim(rest);
@@ -141,7 +148,8 @@ Result<void> parseState(Expectation& out, std::string_view text) {
     (within ? out.within : out.lasting) = duration;
     rest = {};
   }
-  return rest.empty() ? Result<void>() : bad(fmt::format("\"{}\" is not understood; write STATE \"text\" within 5s", rest));
+  return rest.empty() ? Result<void>()
+                      : bad(fmt::format("\"{}\" is not understood; write STATE \"text\" within 5s", rest));
 }
 
 }  // namespace
@@ -184,7 +192,9 @@ Result<Expectation> parseExpectation(json::Value value) {
     } else if (m.key == "events") {
       out.events = texts(m.value);
     } else {
-      return Error(Reason::Invalid, fmt::format("unknown \"{}\"; an expectation has state, within, restarts, pods, nodes, cards, services, conditions, events", m.key));
+      return Error(Reason::Invalid, fmt::format("unknown \"{}\"; an expectation has state, within, restarts, pods, "
+                                                "nodes, cards, services, conditions, events",
+                                                m.key));
     }
   }
   return out;
@@ -204,15 +214,21 @@ std::string mismatch(Engine& engine, const Subject& subject, const Expectation& 
   std::string uid = object->root.at({"metadata", "uid"}).str();
 
   std::vector<json::Doc> pods;
-  if (expected.pods || expected.restarts || !expected.podStates.empty() || !expected.nodes.empty() || !expected.cards.empty()) {
-    if (subject.kind == "pod") pods.push_back(*object);
-    else pods = ownedBy(engine, "pods", subject, uid);
+  if (expected.pods || expected.restarts || !expected.podStates.empty() || !expected.nodes.empty() ||
+      !expected.cards.empty()) {
+    if (subject.kind == "pod")
+      pods.push_back(*object);
+    else
+      pods = ownedBy(engine, "pods", subject, uid);
   }
-  if (expected.pods && static_cast<int64_t>(pods.size()) != *expected.pods) return fmt::format("has {} pods", pods.size());
+  if (expected.pods && static_cast<int64_t>(pods.size()) != *expected.pods)
+    return fmt::format("has {} pods", pods.size());
   if (expected.restarts)
-    if (int64_t restarts = restartsOf(object->root, pods); restarts != *expected.restarts) return fmt::format("has {} restarts", restarts);
+    if (int64_t restarts = restartsOf(object->root, pods); restarts != *expected.restarts)
+      return fmt::format("has {} restarts", restarts);
   if (expected.services)
-    if (size_t services = ownedBy(engine, "services", subject, uid).size(); static_cast<int64_t>(services) != *expected.services)
+    if (size_t services = ownedBy(engine, "services", subject, uid).size();
+        static_cast<int64_t>(services) != *expected.services)
       return fmt::format("has {} services", services);
   auto podNamed = [&](const std::string& rest) -> json::Value {
     for (const json::Doc& pod : pods) {
@@ -227,9 +243,11 @@ std::string mismatch(Engine& engine, const Subject& subject, const Expectation& 
     if (is.name != wanted) return fmt::format("its pod {} is {}", rest, show(is));
   }
   for (const auto& [rest, wanted] : expected.nodes)
-    if (std::string node = podNamed(rest).at({"spec", "nodeName"}).str(); node != wanted) return fmt::format("its pod {} is on node \"{}\"", rest, node);
+    if (std::string node = podNamed(rest).at({"spec", "nodeName"}).str(); node != wanted)
+      return fmt::format("its pod {} is on node \"{}\"", rest, node);
   for (const auto& [rest, wanted] : expected.cards)
-    if (std::string cards = cardsOf(podNamed(rest)); cards != wanted) return fmt::format("its pod {} has cards \"{}\"", rest, cards);
+    if (std::string cards = cardsOf(podNamed(rest)); cards != wanted)
+      return fmt::format("its pod {} has cards \"{}\"", rest, cards);
   if (expected.hasConditions) {
     std::vector<std::string> types;
     for (json::Value c : object->root.at({"status", "conditions"}).items()) types.push_back(c["type"].str());
@@ -238,9 +256,11 @@ std::string mismatch(Engine& engine, const Subject& subject, const Expectation& 
   if (!expected.events.empty()) {
     std::vector<std::string> reasons;
     for (const json::Doc& event : engine.list({"", "v1", "events"}, subject.ns))
-      if (event.root.at({"involvedObject", "name"}).asString() == subject.name) reasons.push_back(event.root["reason"].str());
+      if (event.root.at({"involvedObject", "name"}).asString() == subject.name)
+        reasons.push_back(event.root["reason"].str());
     for (const std::string& wanted : expected.events)
-      if (std::find(reasons.begin(), reasons.end(), wanted) == reasons.end()) return fmt::format("has events {}", fmt::join(reasons, ", "));
+      if (std::find(reasons.begin(), reasons.end(), wanted) == reasons.end())
+        return fmt::format("has events {}", fmt::join(reasons, ", "));
   }
   return {};
 }

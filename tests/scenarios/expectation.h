@@ -27,7 +27,8 @@ struct Expectation {
   std::vector<std::string> conditions, events;
   bool hasConditions = false;
 };
-/// `pending "not enough" within 5s`, or an object with state, within, restarts, pods, nodes, cards, services, conditions, events.
+/// `pending "not enough" within 5s`, or an object with state, within, restarts, pods, nodes, cards, services,
+/// conditions, events.
 Result<Expectation> parseExpectation(json::Value value);
 
 /// Empty when `subject` is as expected, else what it is instead.

@@ -1,4 +1,5 @@
-// scenarios --engine virtual|real [--stoker PROGRAM] FILE...: runs scenario files; exits 1 when one does not go as it says.
+// scenarios --engine virtual|real [--stoker PROGRAM] FILE...: runs scenario files; exits 1 when one does not go as it
+// says.
 
 #include <cstdio>
 #include <cstring>
@@ -11,9 +12,12 @@ int main(int argc, char** argv) {
   std::string engine = "virtual", program;
   std::vector<std::string> files;
   for (int i = 1; i < argc; ++i) {
-    if (!std::strcmp(argv[i], "--engine") && i + 1 < argc) engine = argv[++i];
-    else if (!std::strcmp(argv[i], "--stoker") && i + 1 < argc) program = argv[++i];
-    else files.push_back(argv[i]);
+    if (!std::strcmp(argv[i], "--engine") && i + 1 < argc)
+      engine = argv[++i];
+    else if (!std::strcmp(argv[i], "--stoker") && i + 1 < argc)
+      program = argv[++i];
+    else
+      files.push_back(argv[i]);
   }
   if (files.empty() || (engine != "virtual" && engine != "real") || (engine == "real" && program.empty())) {
     std::fprintf(stderr, "usage: scenarios --engine virtual|real [--stoker PROGRAM] FILE...\n");
@@ -31,7 +35,8 @@ int main(int argc, char** argv) {
     if (!scenario->runsOn(engine)) continue;
     auto stage = engine == "virtual" ? scenarios::makeVirtualEngine() : scenarios::makeRealEngine(program);
     std::string problem = scenario->run(*stage);
-    std::printf("%s %s%s%s\n", problem.empty() ? "ok    " : "FAILED", file.c_str(), problem.empty() ? "" : ": ", problem.c_str());
+    std::printf("%s %s%s%s\n", problem.empty() ? "ok    " : "FAILED", file.c_str(), problem.empty() ? "" : ": ",
+                problem.c_str());
     std::fflush(stdout);
     failed += !problem.empty();
   }

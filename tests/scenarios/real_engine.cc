@@ -37,7 +37,8 @@ int runProgram(const std::vector<std::string>& arguments) {
 }
 
 std::string collection(const client::Gvr& resource, const std::string& ns) {
-  std::string path = resource.group.empty() ? "/api/" + resource.version : "/apis/" + resource.group + "/" + resource.version;
+  std::string path =
+      resource.group.empty() ? "/api/" + resource.version : "/apis/" + resource.group + "/" + resource.version;
   if (!ns.empty()) path += "/namespaces/" + ns;
   return path + "/" + resource.resource;
 }
@@ -63,8 +64,9 @@ class RealEngine final : public Engine {
     STOKER_CHECK(writeFileAtomic(nodesFile_, json::print(nodes)));
     STOKER_CHECK(up("127.0.0.1:0"));
     STOKER_TRY(api_, cli::Api::connect(data_ + "/admin.kubeconfig", ""));
-    for (const client::Gvr& resource : {client::gvrOf<api::Pod>(), client::gvrOf<api::PyTorchJob>(), client::gvrOf<api::Gang>(),
-                                        client::gvrOf<api::Node>(), client::Gvr{"batch", "v1", "jobs"}, client::Gvr{"", "v1", "events"}})
+    for (const client::Gvr& resource :
+         {client::gvrOf<api::Pod>(), client::gvrOf<api::PyTorchJob>(), client::gvrOf<api::Gang>(),
+          client::gvrOf<api::Node>(), client::Gvr{"batch", "v1", "jobs"}, client::Gvr{"", "v1", "events"}})
       watchers_.emplace_back([this, path = collection(resource, "")] { follow(path); });
     size_t count = 0;
     for (json::Value node : nodes.items()) count += static_cast<size_t>(node["count"].asInt(1));
@@ -86,12 +88,18 @@ class RealEngine final : public Engine {
     if (request.verb != client::Write::Verb::Create) path += "/" + request.name;
     Result<json::Doc> answer = Error();
     switch (request.verb) {
-      case client::Write::Verb::Create: answer = api_->create(path, request.body); break;
-      case client::Write::Verb::Patch: answer = api_->patch(path, request.body); break;
+      case client::Write::Verb::Create:
+        answer = api_->create(path, request.body);
+        break;
+      case client::Write::Verb::Patch:
+        answer = api_->patch(path, request.body);
+        break;
       default: {
         json::Arena arena;
         json::Object options(arena);
-        options.set("apiVersion", "v1").set("kind", "DeleteOptions").setNonEmpty("propagationPolicy", request.propagation);
+        options.set("apiVersion", "v1")
+            .set("kind", "DeleteOptions")
+            .setNonEmpty("propagationPolicy", request.propagation);
         if (request.grace) options.set("gracePeriodSeconds", *request.grace);
         answer = api_->remove(path, json::print(options.build()));
       }
@@ -130,7 +138,8 @@ class RealEngine final : public Engine {
   }
 
   std::string fault(const std::string& verb, const std::string& what) override {
-    if (verb != "crash" || what != "platform") return fmt::format("a real platform cannot {} {}; say engines: [virtual]", verb, what);
+    if (verb != "crash" || what != "platform")
+      return fmt::format("a real platform cannot {} {}; say engines: [virtual]", verb, what);
     auto pid = readFile(data_ + "/stoker.pid");
     if (!pid.ok()) return pid.error().message;
     auto lines = split(*pid, '\n');
@@ -153,12 +162,14 @@ class RealEngine final : public Engine {
 
  private:
   Result<void> up(const std::string& listen) {
-    int status = runProgram({program_, "up", "--no-node", "--simulate-nodes", nodesFile_, "--data", data_, "--listen", listen, "--detach"});
+    int status = runProgram(
+        {program_, "up", "--no-node", "--simulate-nodes", nodesFile_, "--data", data_, "--listen", listen, "--detach"});
     if (status != 0) return Error(Reason::Unknown, fmt::format("stoker up ended with {}", status));
     return {};
   }
 
-  /// Counts the changes of one kind until the end. A watch that breaks is taken up again; what was missed counts as a change.
+  /// Counts the changes of one kind until the end. A watch that breaks is taken up again; what was missed counts as a
+  /// change.
   void follow(const std::string& path) {
     while (!stopping_) {
       if (auto api = cli::Api::connect(data_ + "/admin.kubeconfig", ""); api.ok()) {

@@ -17,11 +17,13 @@ using Verb = client::Write::Verb;
 
 const std::vector<std::string> kTop{"given", "steps", "engines"};
 const std::vector<std::string> kGiven{"nodes", "priorityClasses"};
-const std::vector<std::string> kSteps{"submit", "apply", "delete", "suspend", "resume", "scale", "patch", "cordon", "uncordon",
-                                      "failNode", "returnNode", "reboot", "crash", "advance", "expect"};
-const std::vector<std::string> kSubmit{"job", "batch", "pod", "master", "workers", "gpus", "cpu", "memory", "runs", "masterRuns", "exits", "stops",
-                                       "restart", "priority", "clean", "backoffLimit", "deadline", "ttl", "suspend", "selector",
-                                       "tolerations", "completions", "parallelism", "indexed"};
+const std::vector<std::string> kSteps{"submit",     "apply",  "delete", "suspend",  "resume",
+                                      "scale",      "patch",  "cordon", "uncordon", "failNode",
+                                      "returnNode", "reboot", "crash",  "advance",  "expect"};
+const std::vector<std::string> kSubmit{"job",     "batch",    "pod",         "master",       "workers",     "gpus",
+                                       "cpu",     "memory",   "runs",        "masterRuns",   "exits",       "stops",
+                                       "restart", "priority", "clean",       "backoffLimit", "deadline",    "ttl",
+                                       "suspend", "selector", "tolerations", "completions",  "parallelism", "indexed"};
 
 std::string plain(json::Value value) { return value.isString() ? value.str() : json::print(value); }
 
@@ -29,7 +31,8 @@ Result<void> known(json::Value object, const std::vector<std::string>& keys, con
   for (const json::Member& m : object.members()) {
     if (std::find(keys.begin(), keys.end(), m.key) != keys.end()) continue;
     auto near = didYouMean(std::string(m.key), keys);
-    return Error(Reason::Invalid, fmt::format("{}: unknown \"{}\"{}", where, m.key, near ? "; did you mean \"" + *near + "\"?" : ""));
+    return Error(Reason::Invalid,
+                 fmt::format("{}: unknown \"{}\"{}", where, m.key, near ? "; did you mean \"" + *near + "\"?" : ""));
   }
   return {};
 }
@@ -73,14 +76,16 @@ Result<Scenario> Scenario::load(const std::string& path) {
   size_t number = 0;
   for (json::Value step : root["steps"].items()) {
     std::string where = fmt::format("step {}", ++number);
-    if (step.size() != (step.has("refused") ? 2u : 1u)) return in(Error(Reason::Invalid, where + ": a step is one action, and perhaps refused"));
+    if (step.size() != (step.has("refused") ? 2u : 1u))
+      return in(Error(Reason::Invalid, where + ": a step is one action, and perhaps refused"));
     std::vector<std::string> keys = kSteps;
     keys.push_back("refused");
     if (auto ok = known(step, keys, where); !ok.ok()) return in(ok.error());
     if (step.has("submit"))
       if (auto ok = known(step["submit"], kSubmit, where); !ok.ok()) return in(ok.error());
     for (const json::Member& m : step["expect"].members())
-      if (auto ok = parseExpectation(m.value); !ok.ok()) return in(Error(Reason::Invalid, fmt::format("{}: {}: {}", where, m.key, ok.error().message)));
+      if (auto ok = parseExpectation(m.value); !ok.ok())
+        return in(Error(Reason::Invalid, fmt::format("{}: {}: {}", where, m.key, ok.error().message)));
   }
   if (number == 0) return in(Error(Reason::Invalid, "it has no steps"));
   return out;
@@ -99,8 +104,9 @@ std::string Scenario::run(Engine& engine) {
   for (json::Value c : given["priorityClasses"].items()) {
     std::string problem = engine.request(
         {.resource = client::gvrOf<api::PriorityClass>(),
-         .body = fmt::format(R"({{"apiVersion":"scheduling.k8s.io/v1","kind":"PriorityClass","metadata":{{"name":"{}"}},"value":{}}})",
-                             c["name"].asString(), c["value"].asInt())});
+         .body = fmt::format(
+             R"({{"apiVersion":"scheduling.k8s.io/v1","kind":"PriorityClass","metadata":{{"name":"{}"}},"value":{}}})",
+             c["name"].asString(), c["value"].asInt())});
     if (!problem.empty()) return problem;
   }
   size_t number = 0;
@@ -123,15 +129,20 @@ std::string Scenario::step(Engine& engine, json::Value step) {
     auto who = subject(what.str());
     if (!who.ok()) return who.error().message;
     const char* value = verb == "suspend" ? "true" : "false";
-    return patch(engine, what.str(), who->kind == "job" ? fmt::format(R"({{"spec":{{"runPolicy":{{"suspend":{}}}}}}})", value)
-                                                        : fmt::format(R"({{"spec":{{"suspend":{}}}}})", value), refused);
+    return patch(engine, what.str(),
+                 who->kind == "job" ? fmt::format(R"({{"spec":{{"runPolicy":{{"suspend":{}}}}}}})", value)
+                                    : fmt::format(R"({{"spec":{{"suspend":{}}}}})", value),
+                 refused);
   }
   if (verb == "cordon" || verb == "uncordon")
-    return patch(engine, "node " + what.str(), fmt::format(R"({{"spec":{{"unschedulable":{}}}}})", verb == "cordon" ? "true" : "null"), refused);
+    return patch(engine, "node " + what.str(),
+                 fmt::format(R"({{"spec":{{"unschedulable":{}}}}})", verb == "cordon" ? "true" : "null"), refused);
   if (verb == "scale" || verb == "patch") {
     for (const json::Member& m : what.members()) {
-      std::string body = verb == "patch" ? json::print(m.value)
-                                         : fmt::format(R"({{"spec":{{"pytorchReplicaSpecs":{{"Worker":{{"replicas":{}}}}}}}}})", m.value.asInt());
+      std::string body =
+          verb == "patch"
+              ? json::print(m.value)
+              : fmt::format(R"({{"spec":{{"pytorchReplicaSpecs":{{"Worker":{{"replicas":{}}}}}}}}})", m.value.asInt());
       if (std::string problem = patch(engine, std::string(m.key), body, refused); !problem.empty()) return problem;
     }
     return {};
@@ -165,7 +176,8 @@ std::string Scenario::submit(Engine& engine, json::Value what, const std::string
   for (const auto& [key, value] : json::stringPairs(what["selector"])) shape.nodeSelector[key] = value;
   if (what["tolerations"]) shape.tolerations = json::print(what["tolerations"]);
   std::string body = kind == "job" ? pytorchJobJson(shape) : kind == "batch" ? batchJobJson(shape) : podJson(shape);
-  std::string answer = engine.request({.resource = *resourceOf(kind), .ns = namespace_, .name = shape.name, .body = body});
+  std::string answer =
+      engine.request({.resource = *resourceOf(kind), .ns = namespace_, .name = shape.name, .body = body});
   if (answer.empty()) names_[shape.name] = {kind, namespace_, shape.name};
   return judged(answer, refused);
 }
@@ -173,26 +185,38 @@ std::string Scenario::submit(Engine& engine, json::Value what, const std::string
 std::string Scenario::apply(Engine& engine, json::Value object, const std::string& refused) {
   std::string kind = object["kind"].str(), name = object.at({"metadata", "name"}).str();
   using Names = std::initializer_list<std::pair<const char*, const char*>>;
-  for (auto [theirs, ours] : Names{{"PyTorchJob", "job"}, {"Job", "batch"}, {"Pod", "pod"}, {"Service", "service"}, {"Namespace", "namespace"}}) {
+  for (auto [theirs, ours] : Names{{"PyTorchJob", "job"},
+                                   {"Job", "batch"},
+                                   {"Pod", "pod"},
+                                   {"Service", "service"},
+                                   {"Namespace", "namespace"}}) {
     if (kind != theirs) continue;
     std::string ns = kind == "Namespace" ? "" : namespace_;
-    std::string answer = engine.request({.resource = *resourceOf(ours), .ns = ns, .name = name, .body = json::print(object)});
+    std::string answer =
+        engine.request({.resource = *resourceOf(ours), .ns = ns, .name = name, .body = json::print(object)});
     if (answer.empty()) names_[name] = {ours, ns, name};
     return judged(answer, refused);
   }
   return "apply knows PyTorchJob, Job, Pod, Service and Namespace, not \"" + kind + "\"";
 }
 
-std::string Scenario::patch(Engine& engine, const std::string& who, const std::string& body, const std::string& refused) {
+std::string Scenario::patch(Engine& engine, const std::string& who, const std::string& body,
+                            const std::string& refused) {
   auto found = subject(who);
   if (!found.ok()) return found.error().message;
-  return judged(engine.request({.verb = Verb::Patch, .resource = *resourceOf(found->kind), .ns = found->ns, .name = found->name, .body = body}), refused);
+  return judged(engine.request({.verb = Verb::Patch,
+                                .resource = *resourceOf(found->kind),
+                                .ns = found->ns,
+                                .name = found->name,
+                                .body = body}),
+                refused);
 }
 
 std::string Scenario::remove(Engine& engine, json::Value what) {
   auto found = subject(what.isString() ? what.str() : what["what"].str());
   if (!found.ok()) return found.error().message;
-  sim::Request request{.verb = Verb::Delete, .resource = *resourceOf(found->kind), .ns = found->ns, .name = found->name};
+  sim::Request request{
+      .verb = Verb::Delete, .resource = *resourceOf(found->kind), .ns = found->ns, .name = found->name};
   request.propagation = what["propagation"].str();
   if (what["grace"]) request.grace = seconds(what["grace"], 0);
   return engine.request(request);
@@ -230,7 +254,9 @@ Result<Subject> Scenario::subject(const std::string& text) const {
   size_t space = text.find(' ');
   std::string kind = text.substr(0, space);
   if (space == std::string::npos || !resourceOf(kind))
-    return Error(Reason::Invalid, fmt::format("nothing named \"{}\" was submitted; other objects are \"pod NAME\", \"service NAME\", \"gang NAME\", \"node NAME\"", text));
+    return Error(Reason::Invalid, fmt::format("nothing named \"{}\" was submitted; other objects are \"pod NAME\", "
+                                              "\"service NAME\", \"gang NAME\", \"node NAME\"",
+                                              text));
   bool clusterWide = kind == "node" || kind == "namespace";
   return Subject{kind, clusterWide ? "" : namespace_, text.substr(space + 1)};
 }
@@ -239,14 +265,16 @@ std::string Scenario::situation(Engine& engine) {
   std::string out = "as things stand:\n";
   for (const auto& [name, who] : names_) out += fmt::format("  {} {}: {}\n", who.kind, name, stateOf(engine, who));
   for (const json::Doc& gang : engine.list(client::gvrOf<api::Gang>(), ""))
-    out += fmt::format("  gang {}: {}\n", gang.root.at({"metadata", "name"}).asString(), json::print(gang.root["status"]));
+    out +=
+        fmt::format("  gang {}: {}\n", gang.root.at({"metadata", "name"}).asString(), json::print(gang.root["status"]));
   for (const json::Doc& pod : engine.list(client::gvrOf<api::Pod>(), "")) {
     std::string name = pod.root.at({"metadata", "name"}).str();
     out += fmt::format("  pod {} on \"{}\": {}\n", name, pod.root.at({"spec", "nodeName"}).asString(),
                        stateOf(engine, {"pod", pod.root.at({"metadata", "namespace"}).str(), name}));
   }
   for (const json::Doc& event : engine.list({"", "v1", "events"}, ""))
-    out += fmt::format("  event {} {}: {}\n", event.root.at({"involvedObject", "name"}).asString(), event.root["reason"].asString(), event.root["message"].asString());
+    out += fmt::format("  event {} {}: {}\n", event.root.at({"involvedObject", "name"}).asString(),
+                       event.root["reason"].asString(), event.root["message"].asString());
   return out;
 }
 

@@ -31,7 +31,8 @@ class VirtualEngine final : public Engine {
   }
   std::vector<json::Doc> list(const client::Gvr& resource, const std::string& ns) override {
     std::vector<json::Doc> out;
-    world_->registry().forEach(resource.groupResource(), ns, [&](const auto& version) { out.push_back(*json::parseDoc(version->bytes)); });
+    world_->registry().forEach(resource.groupResource(), ns,
+                               [&](const auto& version) { out.push_back(*json::parseDoc(version->bytes)); });
     return out;
   }
 
@@ -60,18 +61,24 @@ class VirtualEngine final : public Engine {
       return {};
     }
     if (verb == "crash") {
-      if (what == "control") world_->crashControl();
+      if (what == "control")
+        world_->crashControl();
       else if (what == "agent")
         for (size_t i = 0; i < world_->machineCount(); ++i) world_->crashAgent(i);
-      else if (what == "platform") world_->crashServer();
-      else return "what crashes is control, agent or platform, not \"" + what + "\"";
+      else if (what == "platform")
+        world_->crashServer();
+      else
+        return "what crashes is control, agent or platform, not \"" + what + "\"";
       return {};
     }
     size_t machine = world_->machineOf(what);
     if (machine == world_->machineCount()) return "there is no node \"" + what + "\"";
-    if (verb == "failNode") world_->cutOff(machine);
-    else if (verb == "returnNode") world_->reconnect(machine);
-    else world_->reboot(machine);
+    if (verb == "failNode")
+      world_->cutOff(machine);
+    else if (verb == "returnNode")
+      world_->reconnect(machine);
+    else
+      world_->reboot(machine);
     return {};
   }
 

@@ -22,7 +22,8 @@ int64_t amount(const api::ResourceList& list, const std::string& name, int64_t s
 }
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
 
@@ -70,13 +71,19 @@ std::vector<uint32_t> Checker::cardsOf(const std::string& node, const std::strin
 
 void Checker::onChange(const store::Event& event) {
   std::string resource = resourceOf(event);
-  if (resource == "pods") onPod(event);
-  else if (resource == "gangs.stoker.dev") onGang(event);
-  else if (resource == "pytorchjobs.kubeflow.org") onJob(event, "PyTorchJob");
-  else if (resource == "jobs.batch") onJob(event, "Job");
+  if (resource == "pods")
+    onPod(event);
+  else if (resource == "gangs.stoker.dev")
+    onGang(event);
+  else if (resource == "pytorchjobs.kubeflow.org")
+    onJob(event, "PyTorchJob");
+  else if (resource == "jobs.batch")
+    onJob(event, "Job");
   else if (resource == "services") {
-    if (event.type == store::Event::Type::Deleted) services_.erase(idOf(event));
-    else services_[idOf(event)] = ownerUid(decode<MetaOf>(event).metadata);
+    if (event.type == store::Event::Type::Deleted)
+      services_.erase(idOf(event));
+    else
+      services_[idOf(event)] = ownerUid(decode<MetaOf>(event).metadata);
   }
 }
 
@@ -96,15 +103,21 @@ void Checker::onPod(const store::Event& event) {
         bool again = policy != job.policies.end() && (policy->second == "OnFailure" || policy->second == "Always" ||
                                                       (policy->second == "ExitCode" && pod.exitCode >= 128));
         if (again && ++job.failuresSeen > job.restarts)
-          fault(fmt::format("job {} lost count: {} failed pods were deleted to be made again, it counts {} restarts", job.name,
-                            job.failuresSeen, job.restarts));
+          fault(fmt::format("job {} lost count: {} failed pods were deleted to be made again, it counts {} restarts",
+                            job.name, job.failuresSeen, job.restarts));
       }
     pods_.erase(known);
     return;
   }
-  Pod pod{.ns = object.metadata.namespace_, .name = object.metadata.name, .uid = object.metadata.uid, .node = object.spec.nodeName,
-          .phase = object.status.phase, .owner = ownerUid(object.metadata), .gang = object.metadata.label(api::kGangLabel),
-          .replicaType = lower(object.metadata.label("training.kubeflow.org/replica-type")), .deleting = object.metadata.deleting()};
+  Pod pod{.ns = object.metadata.namespace_,
+          .name = object.metadata.name,
+          .uid = object.metadata.uid,
+          .node = object.spec.nodeName,
+          .phase = object.status.phase,
+          .owner = ownerUid(object.metadata),
+          .gang = object.metadata.label(api::kGangLabel),
+          .replicaType = lower(object.metadata.label("training.kubeflow.org/replica-type")),
+          .deleting = object.metadata.deleting()};
   std::string cardsText = object.metadata.annotation(api::kCardsAnnotation);
   pod.cards = cardsOf(pod.node, cardsText);
   cardsByUid_[pod.uid] = pod.cards;
@@ -113,26 +126,31 @@ void Checker::onPod(const store::Event& event) {
     pod.gpus += amount(c.resources.limits, kGpu, 1);
   }
   const std::string& reason = object.status.reason;
-  pod.excused = api::isTrue(object.status.conditions, "DisruptionTarget") || reason.starts_with("OutOf") || reason == "UnexpectedAdmissionError" ||
-                reason == "NodeAffinity";
+  pod.excused = api::isTrue(object.status.conditions, "DisruptionTarget") || reason.starts_with("OutOf") ||
+                reason == "UnexpectedAdmissionError" || reason == "NodeAffinity";
   // Asked to go while it ran: that it then ended with an error is not a failure of its own.
   pod.excused = pod.excused || (pod.deleting && pod.active());
   for (const api::ContainerStatus& s : object.status.containerStatuses)
     if (s.state.terminated) pod.exitCode = s.state.terminated->exitCode;
   if (known != pods_.end() && known->second.uid == pod.uid) {
     const Pod& before = known->second;
-    if (!before.active() && before.phase != pod.phase) fault(fmt::format("pod {} went from {} to {}", id, before.phase, pod.phase));
+    if (!before.active() && before.phase != pod.phase)
+      fault(fmt::format("pod {} went from {} to {}", id, before.phase, pod.phase));
     pod.excused = pod.excused || before.excused;
-    if (!before.node.empty() && before.node != pod.node) fault(fmt::format("pod {} moved from {} to {}", id, before.node, pod.node));
+    if (!before.node.empty() && before.node != pod.node)
+      fault(fmt::format("pod {} moved from {} to {}", id, before.node, pod.node));
   } else if (known != pods_.end()) {
     fault(fmt::format("pod {} was made again before the deletion of the one before it was seen", id));
   } else if (!pod.gang.empty()) {
     // Made from the record, and only from it.
     auto gang = gangs_.find(pod.ns + "/" + pod.gang);
-    bool recorded = gang != gangs_.end() && std::any_of(gang->second.placement.begin(), gang->second.placement.end(), [&](const auto& e) {
+    bool recorded = gang != gangs_.end() &&
+                    std::any_of(gang->second.placement.begin(), gang->second.placement.end(), [&](const auto& e) {
                       return e.pod == pod.name && e.node == pod.node && e.cardsText == cardsText;
                     });
-    if (!recorded) fault(fmt::format("pod {} was made on {} with cards \"{}\", but its gang is not placed there", id, pod.node, cardsText));
+    if (!recorded)
+      fault(fmt::format("pod {} was made on {} with cards \"{}\", but its gang is not placed there", id, pod.node,
+                        cardsText));
   }
   pods_[id] = std::move(pod);
 }
@@ -145,9 +163,16 @@ void Checker::onGang(const store::Event& event) {
     return;
   }
   api::Gang object = decode<api::Gang>(event);
-  Gang gang{.ns = object.metadata.namespace_, .name = object.metadata.name, .uid = object.metadata.uid, .owner = ownerUid(object.metadata),
-            .phase = object.status.phase, .reason = object.status.verdict.reason, .message = object.status.verdict.message,
-            .finished = object.spec.finished, .suspended = object.spec.suspended, .epoch = object.status.epoch};
+  Gang gang{.ns = object.metadata.namespace_,
+            .name = object.metadata.name,
+            .uid = object.metadata.uid,
+            .owner = ownerUid(object.metadata),
+            .phase = object.status.phase,
+            .reason = object.status.verdict.reason,
+            .message = object.status.verdict.message,
+            .finished = object.spec.finished,
+            .suspended = object.spec.suspended,
+            .epoch = object.status.epoch};
   for (const api::GangRole& role : object.spec.roles)
     gang.roles[role.name] = {role.count, role.minCount > 0 ? std::min(role.minCount, role.count) : role.count,
                              amount(role.requests, "cpu", 1000), amount(role.requests, kGpu, 1)};
@@ -155,14 +180,16 @@ void Checker::onGang(const store::Event& event) {
     gang.placement.push_back({entry.role, entry.pod, entry.node, entry.cards, cardsOf(entry.node, entry.cards)});
   auto known = gangs_.find(id);
   bool fresh = known == gangs_.end() || known->second.uid != gang.uid;
-  if (!fresh && gang.epoch < known->second.epoch) fault(fmt::format("gang {}: its epoch went from {} to {}", id, known->second.epoch, gang.epoch));
+  if (!fresh && gang.epoch < known->second.epoch)
+    fault(fmt::format("gang {}: its epoch went from {} to {}", id, known->second.epoch, gang.epoch));
   // All or nothing. A spec that grew waits for the scheduler; what the scheduler itself writes must be whole.
   if (gang.phase == "Placed" && !fresh && (gang.epoch != known->second.epoch || known->second.phase != "Placed")) {
     std::map<std::string, int> have;
     for (const Gang::Entry& entry : gang.placement) ++have[entry.role];
     for (const auto& [name, role] : gang.roles)
       if (have[name] < role.minimum)
-        fault(fmt::format("partial gang: {} is Placed with {} of the {} pods of role {} that belong together", id, have[name], role.minimum, name));
+        fault(fmt::format("partial gang: {} is Placed with {} of the {} pods of role {} that belong together", id,
+                          have[name], role.minimum, name));
   }
   gangs_[id] = std::move(gang);
 }
@@ -189,7 +216,8 @@ void Checker::onJob(const store::Event& event, const std::string& kind) {
     api::PyTorchJob object = decode<api::PyTorchJob>(event);
     read(object);
     job.suspended = object.spec.runPolicy.suspend;
-    for (const auto& [type, replica] : object.spec.pytorchReplicaSpecs) job.policies[lower(type)] = replica.restartPolicy;
+    for (const auto& [type, replica] : object.spec.pytorchReplicaSpecs)
+      job.policies[lower(type)] = replica.restartPolicy;
     if (std::string text = object.metadata.annotation("stoker.dev/restarts"); !text.empty()) {
       json::Arena arena;
       if (auto parsed = json::parse(arena, text); parsed.ok())
@@ -223,12 +251,14 @@ std::string Checker::capacity() {
   std::vector<const std::string*> holders(cardNames_.size(), nullptr);
   std::map<std::string_view, Room> used;
   std::string problem;
-  auto hold = [&](const std::string& node, const std::vector<uint32_t>& cards, int64_t milliCpu, int64_t gpus, const std::string& who) {
+  auto hold = [&](const std::string& node, const std::vector<uint32_t>& cards, int64_t milliCpu, int64_t gpus,
+                  const std::string& who) {
     Room& room = used[node];
     room.milliCpu += milliCpu;
     room.gpus += gpus;
     for (uint32_t card : cards) {
-      if (holders[card]) problem = fmt::format("card {} belongs to {} and to {}", cardNames_[card], *holders[card], who);
+      if (holders[card])
+        problem = fmt::format("card {} belongs to {} and to {}", cardNames_[card], *holders[card], who);
       holders[card] = &who;
     }
   };
@@ -246,12 +276,15 @@ std::string Checker::capacity() {
     }
   }
   for (const auto& [id, pod] : pods_)
-    if (!pod.node.empty() && pod.active() && !covered.contains({pod.node, id})) hold(pod.node, pod.cards, pod.milliCpu, pod.gpus, id);
+    if (!pod.node.empty() && pod.active() && !covered.contains({pod.node, id}))
+      hold(pod.node, pod.cards, pod.milliCpu, pod.gpus, id);
   for (const auto& [name, room] : used) {
     auto has = nodes_.find(std::string(name));
     if (has == nodes_.end()) return fmt::format("something is placed on {}, which is no node", name);
-    if (room.milliCpu > has->second.milliCpu) return fmt::format("node {} has {} m of CPU, and {} m are given out", name, has->second.milliCpu, room.milliCpu);
-    if (room.gpus > has->second.gpus) return fmt::format("node {} has {} cards, and {} are given out", name, has->second.gpus, room.gpus);
+    if (room.milliCpu > has->second.milliCpu)
+      return fmt::format("node {} has {} m of CPU, and {} m are given out", name, has->second.milliCpu, room.milliCpu);
+    if (room.gpus > has->second.gpus)
+      return fmt::format("node {} has {} cards, and {} are given out", name, has->second.gpus, room.gpus);
   }
   return problem;
 }
@@ -276,7 +309,9 @@ std::string Checker::brokenMachines(World& world) {
       if (cards == cardsByUid_.end()) return fmt::format("a pod {} runs that never was in the API", pod.spec.name);
       for (uint32_t card : cards->second) {
         auto [it, fresh] = users.emplace(card, pod.spec.name + " " + pod.spec.uid);
-        if (!fresh) return fmt::format("processes of {} and {} {} use card {} at the same time", it->second, pod.spec.name, pod.spec.uid, cardNames_[card]);
+        if (!fresh)
+          return fmt::format("processes of {} and {} {} use card {} at the same time", it->second, pod.spec.name,
+                             pod.spec.uid, cardNames_[card]);
       }
     }
   }
@@ -285,7 +320,8 @@ std::string Checker::brokenMachines(World& world) {
 
 std::string Checker::leftovers(World& world) {
   for (const auto& [id, pod] : pods_) {
-    if (!pod.owner.empty() && !uids_.contains(pod.owner)) return fmt::format("pod {} is left of a job that is gone", id);
+    if (!pod.owner.empty() && !uids_.contains(pod.owner))
+      return fmt::format("pod {} is left of a job that is gone", id);
     if (pod.deleting) return fmt::format("pod {} is being deleted for ever", id);
   }
   for (const auto& [id, owner] : services_)
@@ -300,18 +336,24 @@ std::string Checker::leftovers(World& world) {
     if (job == byUid.end()) return fmt::format("gang {} is left of a job that is gone", id);
     if (!job->second->end.empty()) {
       if (!gang.finished || gang.phase != "Finished")
-        return fmt::format("job {} has {} but its gang is {}{}", job->second->name, lower(job->second->end), gang.phase, gang.finished ? "" : " and not told");
+        return fmt::format("job {} has {} but its gang is {}{}", job->second->name, lower(job->second->end), gang.phase,
+                           gang.finished ? "" : " and not told");
     } else if (job->second->suspended) {
-      if (!gang.suspended || !gang.placement.empty()) return fmt::format("job {} is suspended but its gang holds a place", job->second->name);
-      if (gang.reason != "Suspended") return fmt::format("job {} is suspended; its verdict says {}", job->second->name, gang.reason);
+      if (!gang.suspended || !gang.placement.empty())
+        return fmt::format("job {} is suspended but its gang holds a place", job->second->name);
+      if (gang.reason != "Suspended")
+        return fmt::format("job {} is suspended; its verdict says {}", job->second->name, gang.reason);
     }
     if (gang.message.empty()) return fmt::format("gang {} has no verdict", id);
   }
   for (const auto& [id, pod] : pods_) {
     auto job = byUid.find(pod.owner);
     if (job == byUid.end() || !pod.active()) continue;
-    if (!job->second->end.empty()) return fmt::format("job {} has {} but its pod {} is {}", job->second->name, lower(job->second->end), id, pod.phase);
-    if (job->second->suspended) return fmt::format("job {} is suspended but its pod {} is {}", job->second->name, id, pod.phase);
+    if (!job->second->end.empty())
+      return fmt::format("job {} has {} but its pod {} is {}", job->second->name, lower(job->second->end), id,
+                         pod.phase);
+    if (job->second->suspended)
+      return fmt::format("job {} is suspended but its pod {} is {}", job->second->name, id, pod.phase);
   }
   // On the machines: what the API shows as active, and nothing else.
   std::set<std::string> active;
@@ -321,7 +363,8 @@ std::string Checker::leftovers(World& world) {
     auto pods = world.runtime(i).recover();
     if (!pods.ok()) return pods.error().message;
     for (const node::RecoveredPod& pod : *pods)
-      if (!active.contains(pod.spec.uid)) return fmt::format("machine {} still has pod {} {}", i, pod.spec.name, pod.spec.uid);
+      if (!active.contains(pod.spec.uid))
+        return fmt::format("machine {} still has pod {} {}", i, pod.spec.name, pod.spec.uid);
   }
   return {};
 }

@@ -1,9 +1,9 @@
 // checker.h
 //
-// What must hold, judged by its own book-keeping from the store's changes (nothing of the code under test but the objects'
-// structs): after every change no card twice, no node beyond its capacity, no partial gang, no pod where its gang is not placed,
-// no state that goes back; on the machines, no card under two processes and every run started once; at the end, everything given
-// back.
+// What must hold, judged by its own book-keeping from the store's changes (nothing of the code under test but the
+// objects' structs): after every change no card twice, no node beyond its capacity, no partial gang, no pod where its
+// gang is not placed, no state that goes back; on the machines, no card under two processes and every run started once;
+// at the end, everything given back.
 #pragma once
 
 #include <map>
@@ -30,12 +30,12 @@ class Checker {
 
   struct Job {
     std::string ns, name, uid, kind;
-    std::string end;          ///< Succeeded or Failed; empty while neither
-    std::string message;      ///< of that condition
-    bool suspended = false;   ///< by its spec
+    std::string end;         ///< Succeeded or Failed; empty while neither
+    std::string message;     ///< of that condition
+    bool suspended = false;  ///< by its spec
     bool deleting = false;
-    int64_t restarts = 0;     ///< as its annotation counts them
-    int64_t failuresSeen = 0; ///< failed pods that were deleted to be made again
+    int64_t restarts = 0;                         ///< as its annotation counts them
+    int64_t failuresSeen = 0;                     ///< failed pods that were deleted to be made again
     std::map<std::string, std::string> policies;  ///< replica type (lower case) -> restart policy
   };
   /// By "kind/namespace/name": PyTorchJob, Job.
@@ -88,9 +88,9 @@ class Checker {
   std::map<std::string, Pod> pods_;
   std::map<std::string, Gang> gangs_;
   std::map<std::string, Job> jobs_;
-  std::map<std::string, std::string> services_;            ///< "namespace/name" -> uid of the owner
-  std::set<std::string> uids_;                             ///< of all jobs there are
-  std::map<std::string, uint32_t> cardIds_;                ///< "node resource index"
+  std::map<std::string, std::string> services_;  ///< "namespace/name" -> uid of the owner
+  std::set<std::string> uids_;                   ///< of all jobs there are
+  std::map<std::string, uint32_t> cardIds_;      ///< "node resource index"
   std::vector<std::string> cardNames_;
   std::map<std::string, std::vector<uint32_t>> cardsByUid_;  ///< of every pod that ever was
   std::string fault_;

@@ -15,13 +15,16 @@ bool FaultyCluster::chance(double probability) {
   return probability > 0 && static_cast<double>(random_() >> 11) * 0x1.0p-53 < probability;
 }
 
-void FaultyCluster::get(const client::Gvr& resource, const std::string& ns, const std::string& name, client::Done<client::Object> done) {
+void FaultyCluster::get(const client::Gvr& resource, const std::string& ns, const std::string& name,
+                        client::Done<client::Object> done) {
   if (cut_) return done(Error(Reason::ServiceUnavailable, "injected: no way to the server"));
   inner_.get(resource, ns, name, std::move(done));
 }
 
-void FaultyCluster::list(const client::Gvr& resource, const client::ListOptions& options, client::Done<client::ObjectList> done) {
-  if (cut_ || chance(faults_.failList)) return done(Error(Reason::ServiceUnavailable, "injected: the list did not arrive"));
+void FaultyCluster::list(const client::Gvr& resource, const client::ListOptions& options,
+                         client::Done<client::ObjectList> done) {
+  if (cut_ || chance(faults_.failList))
+    return done(Error(Reason::ServiceUnavailable, "injected: the list did not arrive"));
   inner_.list(resource, options, std::move(done));
 }
 
@@ -53,7 +56,8 @@ void FaultyCluster::cut(bool cut) {
     if (auto stream = weak.lock()) stream->fail(Reason::ServiceUnavailable, "injected: the connection went");
 }
 
-std::unique_ptr<client::Subscription> FaultyCluster::watch(const client::Gvr& resource, const client::WatchOptions& options,
+std::unique_ptr<client::Subscription> FaultyCluster::watch(const client::Gvr& resource,
+                                                           const client::WatchOptions& options,
                                                            std::function<void(const WatchEvent&)> onEvent) {
   class Handle final : public client::Subscription {
    public:
@@ -70,8 +74,10 @@ std::unique_ptr<client::Subscription> FaultyCluster::watch(const client::Gvr& re
   bool expire = chance(faults_.expireWatch);
   if (cut_ || expire) {
     loop_.post([stream, expire] {
-      if (expire) stream->fail(Reason::Expired, "injected: too old resource version");
-      else stream->fail(Reason::ServiceUnavailable, "injected: no way to the server");
+      if (expire)
+        stream->fail(Reason::Expired, "injected: too old resource version");
+      else
+        stream->fail(Reason::ServiceUnavailable, "injected: no way to the server");
     });
     return std::make_unique<Handle>(stream);
   }
@@ -89,26 +95,32 @@ std::unique_ptr<client::Subscription> FaultyCluster::watch(const client::Gvr& re
 }
 
 void FaultyCluster::write(std::vector<client::Write> writes, client::Mode mode, std::function<void(Results)> done) {
-  auto go = [this, alive = alive_, writes = std::make_shared<std::vector<client::Write>>(std::move(writes)), mode, done = std::move(done)] {
+  auto go = [this, alive = alive_, writes = std::make_shared<std::vector<client::Write>>(std::move(writes)), mode,
+             done = std::move(done)] {
     if (!*alive) return;
     auto results = std::make_shared<Results>();
-    if (mode == client::Mode::Sequence && faults_.transactions) performTogether(std::move(*writes), *results);
-    else perform(std::move(*writes), mode, *results);
+    if (mode == client::Mode::Sequence && faults_.transactions)
+      performTogether(std::move(*writes), *results);
+    else
+      perform(std::move(*writes), mode, *results);
     // The answer travels too.
     loop_.post([alive, results, done] {
       if (*alive) done(std::move(*results));
     });
   };
   if (!chance(faults_.delayWrite)) return go();
-  loop_.at(loop_.now() + Duration(static_cast<int64_t>(random_() % static_cast<uint64_t>(kLongestDelay.count()))), std::move(go));
+  loop_.at(loop_.now() + Duration(static_cast<int64_t>(random_() % static_cast<uint64_t>(kLongestDelay.count()))),
+           std::move(go));
 }
 
 void FaultyCluster::performTogether(std::vector<client::Write> writes, Results& results) {
   size_t total = writes.size();
   auto refuse = [&](Reason reason, const char* why) {
-    for (size_t i = 0; i < total; ++i) results.push_back(i == 0 ? Error(reason, why) : Error(Reason::Unknown, client::kAborted));
+    for (size_t i = 0; i < total; ++i)
+      results.push_back(i == 0 ? Error(reason, why) : Error(Reason::Unknown, client::kAborted));
   };
-  if (cut_ || chance(faults_.failWrite)) return refuse(Reason::ServiceUnavailable, "injected: the writes did not arrive");
+  if (cut_ || chance(faults_.failWrite))
+    return refuse(Reason::ServiceUnavailable, "injected: the writes did not arrive");
   if (chance(faults_.conflict)) return refuse(Reason::Conflict, "injected: somebody else was faster");
   bool lose = chance(faults_.loseAnswer);
   inner_.write(std::move(writes), client::Mode::Sequence, [&](Results answer) { results = std::move(answer); });
@@ -137,8 +149,10 @@ void FaultyCluster::perform(std::vector<client::Write> writes, client::Mode mode
       std::vector<client::Write> one;
       one.push_back(std::move(writes[i]));
       inner_.write(std::move(one), client::Mode::Each, [&](Results answer) {
-        if (lose) results.push_back(Error(Reason::Timeout, "injected: the answer was lost"));
-        else results.push_back(std::move(answer[0]));
+        if (lose)
+          results.push_back(Error(Reason::Timeout, "injected: the answer was lost"));
+        else
+          results.push_back(std::move(answer[0]));
       });
     }
     if (!results.back().ok()) stopped = mode == client::Mode::Sequence;

@@ -1,5 +1,5 @@
-// faulty_cluster.h: a Cluster as unreliable as a network makes it, from one seed. What it does is what a real server and its
-// clients must live with; nothing a Kubernetes client need not expect.
+// faulty_cluster.h: a Cluster as unreliable as a network makes it, from one seed. What it does is what a real server
+// and its clients must live with; nothing a Kubernetes client need not expect.
 #pragma once
 
 #include <functional>
@@ -14,16 +14,17 @@ namespace stoker::sim {
 
 /// Probabilities, but for the first.
 struct Faults {
-  bool transactions = false;  ///< sequences are one transaction, as when embedded; else write by write, as over a network
-  double breakWatch = 0;      ///< per event: the stream ends before it; the client takes up where it was
-  double repeatEvent = 0;     ///< per event: delivered twice
-  double expireWatch = 0;     ///< per watch started: 410, the client lists again
-  double failWrite = 0;       ///< per write: refused before anything happened
-  double loseAnswer = 0;      ///< per write: done, but reported as failed
-  double conflict = 0;        ///< per write: refused as a conflict
-  double cutSequence = 0;     ///< per sequence (no transactions): ends after a random write, as a crash between two would
-  double delayWrite = 0;      ///< per call: it arrives up to kLongestDelay later; the world goes on meanwhile
-  double failList = 0;        ///< per list
+  bool transactions =
+      false;               ///< sequences are one transaction, as when embedded; else write by write, as over a network
+  double breakWatch = 0;   ///< per event: the stream ends before it; the client takes up where it was
+  double repeatEvent = 0;  ///< per event: delivered twice
+  double expireWatch = 0;  ///< per watch started: 410, the client lists again
+  double failWrite = 0;    ///< per write: refused before anything happened
+  double loseAnswer = 0;   ///< per write: done, but reported as failed
+  double conflict = 0;     ///< per write: refused as a conflict
+  double cutSequence = 0;  ///< per sequence (no transactions): ends after a random write, as a crash between two would
+  double delayWrite = 0;   ///< per call: it arrives up to kLongestDelay later; the world goes on meanwhile
+  double failList = 0;     ///< per list
 };
 
 inline constexpr Duration kLongestDelay = 300ms;
@@ -37,8 +38,10 @@ class FaultyCluster final : public client::Cluster {
   /// Nothing gets through in either direction while it is cut; open watches end.
   void cut(bool cut);
 
-  void get(const client::Gvr& resource, const std::string& ns, const std::string& name, client::Done<client::Object> done) override;
-  void list(const client::Gvr& resource, const client::ListOptions& options, client::Done<client::ObjectList> done) override;
+  void get(const client::Gvr& resource, const std::string& ns, const std::string& name,
+           client::Done<client::Object> done) override;
+  void list(const client::Gvr& resource, const client::ListOptions& options,
+            client::Done<client::ObjectList> done) override;
   std::unique_ptr<client::Subscription> watch(const client::Gvr& resource, const client::WatchOptions& options,
                                               std::function<void(const client::WatchEvent&)> onEvent) override;
   void write(std::vector<client::Write> writes, client::Mode mode,

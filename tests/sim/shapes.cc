@@ -29,7 +29,9 @@ json::Value podSpec(json::Arena& arena, const Shape& shape, const char* containe
                         .set("resources", json::Object(arena).set("limits", limits.build()).build())
                         .build();
   json::Object spec(arena);
-  spec.set("containers", json::array(arena, {one})).setNonEmpty("priorityClassName", shape.priorityClass).setNonEmpty("restartPolicy", restartPolicy);
+  spec.set("containers", json::array(arena, {one}))
+      .setNonEmpty("priorityClassName", shape.priorityClass)
+      .setNonEmpty("restartPolicy", restartPolicy);
   if (!shape.nodeSelector.empty()) {
     json::Object selector(arena);
     for (const auto& [key, value] : shape.nodeSelector) selector.set(key, value);
@@ -40,7 +42,8 @@ json::Value podSpec(json::Arena& arena, const Shape& shape, const char* containe
   return spec.build();
 }
 
-json::Value podTemplate(json::Arena& arena, const Shape& shape, const char* container, const std::string& restartPolicy) {
+json::Value podTemplate(json::Arena& arena, const Shape& shape, const char* container,
+                        const std::string& restartPolicy) {
   return json::Object(arena)
       .set("metadata", json::Object(arena).set("annotations", annotations(arena, shape)).build())
       .set("spec", podSpec(arena, shape, container, restartPolicy))
@@ -55,7 +58,11 @@ std::string pytorchJobJson(const Shape& shape) {
   if (!shape.masterDuration.empty()) ofMaster.duration = shape.masterDuration;
   auto replica = [&](const Shape& of, int count) {
     json::Value pod = podTemplate(arena, of, "pytorch", "");
-    return json::Object(arena).set("replicas", count).set("restartPolicy", shape.restartPolicy).set("template", pod).build();
+    return json::Object(arena)
+        .set("replicas", count)
+        .set("restartPolicy", shape.restartPolicy)
+        .set("template", pod)
+        .build();
   };
   json::Object replicas(arena), runPolicy(arena);
   if (shape.master) replicas.set("Master", replica(ofMaster, 1));
@@ -65,13 +72,15 @@ std::string pytorchJobJson(const Shape& shape) {
   if (shape.deadline > 0) runPolicy.set("activeDeadlineSeconds", shape.deadline);
   if (shape.ttl >= 0) runPolicy.set("ttlSecondsAfterFinished", shape.ttl);
   if (shape.suspend) runPolicy.set("suspend", true);
-  return json::print(
-      json::Object(arena)
-          .set("apiVersion", "kubeflow.org/v1")
-          .set("kind", "PyTorchJob")
-          .set("metadata", metadata(arena, shape))
-          .set("spec", json::Object(arena).set("runPolicy", runPolicy.build()).set("pytorchReplicaSpecs", replicas.build()).build())
-          .build());
+  return json::print(json::Object(arena)
+                         .set("apiVersion", "kubeflow.org/v1")
+                         .set("kind", "PyTorchJob")
+                         .set("metadata", metadata(arena, shape))
+                         .set("spec", json::Object(arena)
+                                          .set("runPolicy", runPolicy.build())
+                                          .set("pytorchReplicaSpecs", replicas.build())
+                                          .build())
+                         .build());
 }
 
 std::string batchJobJson(const Shape& shape) {
@@ -94,12 +103,13 @@ std::string batchJobJson(const Shape& shape) {
 
 std::string podJson(const Shape& shape) {
   json::Arena arena;
-  return json::print(json::Object(arena)
-                         .set("apiVersion", "v1")
-                         .set("kind", "Pod")
-                         .set("metadata", json::with(arena, metadata(arena, shape), "annotations", annotations(arena, shape)))
-                         .set("spec", podSpec(arena, shape, "main", shape.restartPolicy))
-                         .build());
+  return json::print(
+      json::Object(arena)
+          .set("apiVersion", "v1")
+          .set("kind", "Pod")
+          .set("metadata", json::with(arena, metadata(arena, shape), "annotations", annotations(arena, shape)))
+          .set("spec", podSpec(arena, shape, "main", shape.restartPolicy))
+          .build());
 }
 
 }  // namespace stoker::sim

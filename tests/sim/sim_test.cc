@@ -1,5 +1,5 @@
-// The simulator's runs. STOKER_SIM_SEEDS=n: how many seeds (default 200); STOKER_SIM_SEED=s replays one, with STOKER_SIM_TRACE=1
-// printing every step of it.
+// The simulator's runs. STOKER_SIM_SEEDS=n: how many seeds (default 200); STOKER_SIM_SEED=s replays one, with
+// STOKER_SIM_TRACE=1 printing every step of it.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -20,7 +20,8 @@ uint64_t number(const char* variable, uint64_t otherwise) {
 }
 
 std::string howToReplay(uint64_t seed) {
-  return fmt::format("replay: STOKER_SIM_SEED={} STOKER_SIM_TRACE=1 sim_test --gtest_filter=Simulator.everythingHolds", seed);
+  return fmt::format("replay: STOKER_SIM_SEED={} STOKER_SIM_TRACE=1 sim_test --gtest_filter=Simulator.everythingHolds",
+                     seed);
 }
 
 class Simulator : public testing::Test {
@@ -33,8 +34,8 @@ TEST_F(Simulator, everythingHolds) {
   if (uint64_t seed = number("STOKER_SIM_SEED", 0)) {
     if (number("STOKER_SIM_LOG", 0)) log::setLevel(log::Level::Debug);
     Outcome outcome = tell(seed, number("STOKER_SIM_TRACE", 0) != 0);
-    std::printf("seed %lu: %d jobs, %d crashes, %lu steps, %ld s of virtual time\n", seed, outcome.jobs, outcome.crashes, outcome.steps,
-                outcome.virtualSeconds);
+    std::printf("seed %lu: %d jobs, %d crashes, %lu steps, %ld s of virtual time\n", seed, outcome.jobs,
+                outcome.crashes, outcome.steps, outcome.virtualSeconds);
     EXPECT_EQ(outcome.problem, "") << howToReplay(seed);
     return;
   }

@@ -26,8 +26,15 @@ constexpr Duration kToleration = 30s;  // shorter than the real 300 s, so that s
 class Story {
  public:
   Story(uint64_t seed, bool trace)
-      : seed_(seed), trace_(trace), random_(seed * 0x9e3779b97f4a7c15 + 11), nodes_(makeSomeNodes()), checker_(nodes_),
-        world_({.seed = seed, .nodes = nodes_, .faults = {.transactions = seed % 2 == 0}, .toleration = kToleration,
+      : seed_(seed),
+        trace_(trace),
+        random_(seed * 0x9e3779b97f4a7c15 + 11),
+        nodes_(makeSomeNodes()),
+        checker_(nodes_),
+        world_({.seed = seed,
+                .nodes = nodes_,
+                .faults = {.transactions = seed % 2 == 0},
+                .toleration = kToleration,
                 .onChange = [this](const store::Event& event) { onChange(event); }}) {}
 
   Outcome run() {
@@ -46,13 +53,14 @@ class Story {
   struct Told {
     Kind kind = Kind::Gang;
     Shape shape;
-    bool deleted = false;    ///< by its user, or with its namespace
+    bool deleted = false;  ///< by its user, or with its namespace
     bool suspended = false;
     bool disturbed = false;  ///< its pods were deleted or it was scaled or suspended
     bool impossible = false;
   };
 
-  // ---- chance ------------------------------------------------------------------------------------------------------------
+  // ---- chance
+  // ------------------------------------------------------------------------------------------------------------
   uint64_t upTo(uint64_t n) { return random_() % n; }
   bool oneIn(uint64_t n) { return upTo(n) == 0; }
   template <class T>
@@ -72,7 +80,8 @@ class Story {
     return out;
   }
 
-  // ---- telling -----------------------------------------------------------------------------------------------------------
+  // ---- telling
+  // -----------------------------------------------------------------------------------------------------------
   void say(const std::string& line) {
     if (trace_) std::printf("%10.3f  %s\n", std::chrono::duration<double>(world_.now() - start_).count(), line.c_str());
   }
@@ -94,10 +103,14 @@ class Story {
 
   void prepare() {
     for (auto [name, value] : {std::pair("high", 1000), std::pair("low", 10)})
-      world_.request({.resource = client::gvrOf<api::PriorityClass>(),
-                      .body = fmt::format(R"({{"apiVersion":"scheduling.k8s.io/v1","kind":"PriorityClass","metadata":{{"name":"{}"}},"value":{}}})", name, value)});
+      world_.request(
+          {.resource = client::gvrOf<api::PriorityClass>(),
+           .body = fmt::format(
+               R"({{"apiVersion":"scheduling.k8s.io/v1","kind":"PriorityClass","metadata":{{"name":"{}"}},"value":{}}})",
+               name, value)});
     if (seed_ % 3 == 0)
-      world_.request({.resource = client::gvrOf<api::Namespace>(), .body = R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"team"}})"});
+      world_.request({.resource = client::gvrOf<api::Namespace>(),
+                      .body = R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"team"}})"});
     jobsToCome_ = 20 + upTo(15);
     Faults& faults = world_.faults();
     double level = any({0.0, 0.3, 1.0, 1.0});
@@ -128,11 +141,17 @@ class Story {
     switch (upTo(8)) {
       case 0:
       case 1:
-      case 2: say("CRASH of the controllers and the scheduler"); return world_.crashControl();
+      case 2:
+        say("CRASH of the controllers and the scheduler");
+        return world_.crashControl();
       case 3:
       case 4:
-      case 5: say(fmt::format("CRASH of the agent of node-{}", machine)); return world_.crashAgent(machine);
-      case 6: say("CRASH of the server"); return world_.crashServer();
+      case 5:
+        say(fmt::format("CRASH of the agent of node-{}", machine));
+        return world_.crashAgent(machine);
+      case 6:
+        say("CRASH of the server");
+        return world_.crashServer();
       default:
         say(fmt::format("REBOOT of node-{}", machine));
         killed_ = true;
@@ -148,7 +167,8 @@ class Story {
     }
   }
 
-  // ---- what users and machines do ------------------------------------------------------------------------------------------
+  // ---- what users and machines do
+  // ------------------------------------------------------------------------------------------
   void act() {
     uint64_t dice = upTo(100);
     if (dice < 48) return submit();
@@ -172,7 +192,8 @@ class Story {
     for (const node::NodeConfig& node : nodes_) {
       int64_t here = 16 / shape.cpus;
       auto devices = node.devices.find("nvidia.com/gpu");
-      if (shape.gpus > 0) here = std::min<int64_t>(here, devices == node.devices.end() ? 0 : devices->second / shape.gpus);
+      if (shape.gpus > 0)
+        here = std::min<int64_t>(here, devices == node.devices.end() ? 0 : devices->second / shape.gpus);
       pods += here;
     }
     return pods;
@@ -198,12 +219,28 @@ class Story {
         shape.master = shape.workers == 0 || !oneIn(4);
         shape.cleanPodPolicy = any({"", "None", "Running", "All"});
         switch (upTo(8)) {
-          case 0: shape.exitCodes = "1"; shape.restartPolicy = "Never"; break;
-          case 1: shape.exitCodes = "3"; shape.restartPolicy = "ExitCode"; break;
-          case 2: shape.exitCodes = "130"; shape.restartPolicy = "ExitCode"; shape.backoffLimit = static_cast<int>(upTo(3)); break;
-          case 3: shape.exitCodes = "1,0"; break;
-          case 4: shape.duration = "forever"; shape.deadline = static_cast<int64_t>(5 + upTo(30)); break;
-          default: break;
+          case 0:
+            shape.exitCodes = "1";
+            shape.restartPolicy = "Never";
+            break;
+          case 1:
+            shape.exitCodes = "3";
+            shape.restartPolicy = "ExitCode";
+            break;
+          case 2:
+            shape.exitCodes = "130";
+            shape.restartPolicy = "ExitCode";
+            shape.backoffLimit = static_cast<int>(upTo(3));
+            break;
+          case 3:
+            shape.exitCodes = "1,0";
+            break;
+          case 4:
+            shape.duration = "forever";
+            shape.deadline = static_cast<int64_t>(5 + upTo(30));
+            break;
+          default:
+            break;
         }
         if (oneIn(4)) shape.ttl = static_cast<int64_t>(upTo(20));
         shape.suspend = oneIn(10);
@@ -226,20 +263,26 @@ class Story {
     told.suspended = shape.suspend;
     int64_t together = told.kind == Kind::Gang ? shape.workers + (shape.master ? 1 : 0) : 1;
     told.impossible = roomFor(shape) < together;
-    std::string body = told.kind == Kind::Gang ? pytorchJobJson(shape) : told.kind == Kind::Batch ? batchJobJson(shape) : podJson(shape);
-    std::string problem = ask(fmt::format("SUBMIT {}/{}: {} pods, {} gpus, {} cpus, {}, exit {}, {}{}{}", shape.ns, shape.name, together, shape.gpus,
-                                          shape.cpus, shape.duration, shape.exitCodes, shape.restartPolicy, shape.cleanPodPolicy.empty() ? "" : ", clean ",
-                                          shape.cleanPodPolicy),
-                              {.resource = gvr(told.kind), .ns = shape.ns, .body = body});
+    std::string body = told.kind == Kind::Gang    ? pytorchJobJson(shape)
+                       : told.kind == Kind::Batch ? batchJobJson(shape)
+                                                  : podJson(shape);
+    std::string problem =
+        ask(fmt::format("SUBMIT {}/{}: {} pods, {} gpus, {} cpus, {}, exit {}, {}{}{}", shape.ns, shape.name, together,
+                        shape.gpus, shape.cpus, shape.duration, shape.exitCodes, shape.restartPolicy,
+                        shape.cleanPodPolicy.empty() ? "" : ", clean ", shape.cleanPodPolicy),
+            {.resource = gvr(told.kind), .ns = shape.ns, .body = body});
     if (!problem.empty() && !teamGone_) out_.problem = fmt::format("{} was refused: {}", shape.name, problem);
     if (problem.empty()) told_.push_back(std::move(told));
   }
 
   static client::Gvr gvr(Kind kind) {
     switch (kind) {
-      case Kind::Gang: return client::gvrOf<api::PyTorchJob>();
-      case Kind::Batch: return client::gvrOf<api::Job>();
-      default: return client::gvrOf<api::Pod>();
+      case Kind::Gang:
+        return client::gvrOf<api::PyTorchJob>();
+      case Kind::Batch:
+        return client::gvrOf<api::Job>();
+      default:
+        return client::gvrOf<api::Pod>();
     }
   }
 
@@ -259,9 +302,14 @@ class Story {
     if (!told || told->deleted || told->kind == Kind::Pod) return;
     bool suspend = !told->suspended;
     std::string flag = fmt::format(R"("suspend":{})", suspend);
-    std::string body = told->kind == Kind::Gang ? fmt::format(R"({{"spec":{{"runPolicy":{{{}}}}}}})", flag) : fmt::format(R"({{"spec":{{{}}}}})", flag);
-    std::string problem = ask(fmt::format("{} {}", suspend ? "SUSPEND" : "RESUME", told->shape.name),
-                              {.verb = Verb::Patch, .resource = gvr(told->kind), .ns = told->shape.ns, .name = told->shape.name, .body = body});
+    std::string body = told->kind == Kind::Gang ? fmt::format(R"({{"spec":{{"runPolicy":{{{}}}}}}})", flag)
+                                                : fmt::format(R"({{"spec":{{{}}}}})", flag);
+    std::string problem =
+        ask(fmt::format("{} {}", suspend ? "SUSPEND" : "RESUME", told->shape.name), {.verb = Verb::Patch,
+                                                                                     .resource = gvr(told->kind),
+                                                                                     .ns = told->shape.ns,
+                                                                                     .name = told->shape.name,
+                                                                                     .body = body});
     if (!problem.empty()) return;
     told->suspended = suspend;
     told->disturbed = true;
@@ -289,9 +337,14 @@ class Story {
     Shape wanted = told->shape;
     wanted.workers = 1 + static_cast<int>(upTo(5));
     if (roomFor(wanted) < wanted.workers + 1) return;
-    std::string problem = ask(fmt::format("SCALE {} to {} workers", wanted.name, wanted.workers),
-                              {.verb = Verb::Patch, .resource = gvr(told->kind), .ns = wanted.ns, .name = wanted.name,
-                               .body = fmt::format(R"({{"spec":{{"pytorchReplicaSpecs":{{"Worker":{{"replicas":{}}}}}}}}})", wanted.workers)});
+    std::string problem =
+        ask(fmt::format("SCALE {} to {} workers", wanted.name, wanted.workers),
+            {.verb = Verb::Patch,
+             .resource = gvr(told->kind),
+             .ns = wanted.ns,
+             .name = wanted.name,
+             .body = fmt::format(R"({{"spec":{{"pytorchReplicaSpecs":{{"Worker":{{"replicas":{}}}}}}}}})",
+                                 wanted.workers)});
     if (!problem.empty()) return;
     told->shape = wanted;
     told->disturbed = true;
@@ -301,8 +354,10 @@ class Story {
     size_t machine = upTo(world_.machineCount());
     bool cut = world_.isCutOff(machine);
     say(fmt::format("node-{} {}", machine, cut ? "can be reached again" : "can no longer be reached"));
-    if (cut) world_.reconnect(machine);
-    else world_.cutOff(machine);
+    if (cut)
+      world_.reconnect(machine);
+    else
+      world_.cutOff(machine);
   }
 
   void cordon() {
@@ -311,10 +366,15 @@ class Story {
     setCordon(node, off);
   }
   void setCordon(const std::string& node, bool off) {
-    if (off) cordoned_.insert(node);
-    else cordoned_.erase(node);
+    if (off)
+      cordoned_.insert(node);
+    else
+      cordoned_.erase(node);
     ask(fmt::format("{} {}", off ? "CORDON" : "UNCORDON", node),
-        {.verb = Verb::Patch, .resource = client::gvrOf<api::Node>(), .name = node, .body = fmt::format(R"({{"spec":{{"unschedulable":{}}}}})", off ? "true" : "null")});
+        {.verb = Verb::Patch,
+         .resource = client::gvrOf<api::Node>(),
+         .name = node,
+         .body = fmt::format(R"({{"spec":{{"unschedulable":{}}}}})", off ? "true" : "null")});
   }
 
   void deleteNamespace() {
@@ -324,7 +384,8 @@ class Story {
     ask("DELETE namespace team", {.verb = Verb::Delete, .resource = client::gvrOf<api::Namespace>(), .name = "team"});
   }
 
-  // ---- the calm ------------------------------------------------------------------------------------------------------------
+  // ---- the calm
+  // ------------------------------------------------------------------------------------------------------------
   void calm() {
     say("CALM");
     world_.faults() = {.transactions = seed_ % 2 == 0};
@@ -341,7 +402,8 @@ class Story {
       run(world_.now() + 5s, false);
     }
     if (!unrest.empty() && out_.problem.empty()) {
-      out_.problem = fmt::format("no rest {} s into the calm: {}", std::chrono::duration_cast<std::chrono::seconds>(kCalm).count(), unrest);
+      out_.problem = fmt::format("no rest {} s into the calm: {}",
+                                 std::chrono::duration_cast<std::chrono::seconds>(kCalm).count(), unrest);
       return;
     }
     run(world_.now() + kAftermath, false);
@@ -350,7 +412,8 @@ class Story {
   }
 
   const Checker::Job* jobOf(const Told& told) const {
-    auto it = checker_.jobs().find(fmt::format("{}/{}/{}", told.kind == Kind::Gang ? "PyTorchJob" : "Job", told.shape.ns, told.shape.name));
+    auto it = checker_.jobs().find(
+        fmt::format("{}/{}/{}", told.kind == Kind::Gang ? "PyTorchJob" : "Job", told.shape.ns, told.shape.name));
     return it == checker_.jobs().end() ? nullptr : &it->second;
   }
   const Checker::Pod* podOf(const Told& told) const {
@@ -363,7 +426,8 @@ class Story {
     for (const Told& told : told_) {
       if (told.kind == Kind::Pod) {
         const Checker::Pod* pod = podOf(told);
-        if (pod && pod->active() && !(told.impossible && pod->node.empty())) return fmt::format("pod {} is {} on \"{}\"", told.shape.name, pod->phase, pod->node);
+        if (pod && pod->active() && !(told.impossible && pod->node.empty()))
+          return fmt::format("pod {} is {} on \"{}\"", told.shape.name, pod->phase, pod->node);
         continue;
       }
       const Checker::Job* job = jobOf(told);
@@ -407,19 +471,29 @@ class Story {
       if (job->suspended) return "";
       if (!told.impossible) return "it has not ended";
       for (const auto& [id, gang] : checker_.gangs())
-        if (gang.owner == job->uid) return gang.reason == "Unschedulable" && !gang.message.empty() ? "" : "it cannot run and its verdict does not say so: " + gang.reason;
+        if (gang.owner == job->uid)
+          return gang.reason == "Unschedulable" && !gang.message.empty()
+                     ? ""
+                     : "it cannot run and its verdict does not say so: " + gang.reason;
       return told.kind == Kind::Batch ? "" : "it waits without a gang";
     }
     // As upstream: who is suspended is not cleaned up.
     if (shape.ttl >= 0 && !job->suspended) return "its time to live is over and it is still there";
-    if (told.impossible) return told.disturbed ? "" : fmt::format("it cannot run but has {}: {}", job->end, job->message);
+    if (told.impossible)
+      return told.disturbed ? "" : fmt::format("it cannot run but has {}: {}", job->end, job->message);
     if (told.disturbed) return "";
     std::string expected;
-    if (shape.deadline > 0) expected = "Failed";
-    else if (shape.exitCodes == "0" || shape.exitCodes == "1,0") expected = killed_ && shape.restartPolicy == "Never" ? "" : "Succeeded";
-    else expected = "Failed";
-    if (killed_ && told.kind == Kind::Batch) return "";  // its pods may have been killed more often than backoffLimit allows
-    return expected.empty() || expected == job->end ? "" : fmt::format("it should have {} but has {}: {}", expected, job->end, job->message);
+    if (shape.deadline > 0)
+      expected = "Failed";
+    else if (shape.exitCodes == "0" || shape.exitCodes == "1,0")
+      expected = killed_ && shape.restartPolicy == "Never" ? "" : "Succeeded";
+    else
+      expected = "Failed";
+    if (killed_ && told.kind == Kind::Batch)
+      return "";  // its pods may have been killed more often than backoffLimit allows
+    return expected.empty() || expected == job->end
+               ? ""
+               : fmt::format("it should have {} but has {}: {}", expected, job->end, job->message);
   }
 
   uint64_t seed_;

@@ -23,8 +23,13 @@ namespace {
 }  // namespace
 
 World::World(WorldOptions options)
-    : options_(std::move(options)), faults_(options_.faults), random_(options_.seed), clock_(*parseTime("2026-01-01T00:00:00Z")),
-      ids_(options_.seed * 7919 + 1), log_(store::makeMemoryLog()), controlLoop_(clock_) {
+    : options_(std::move(options)),
+      faults_(options_.faults),
+      random_(options_.seed),
+      clock_(*parseTime("2026-01-01T00:00:00Z")),
+      ids_(options_.seed * 7919 + 1),
+      log_(store::makeMemoryLog()),
+      controlLoop_(clock_) {
   openServer();
   if (auto made = apiserver::bootstrap(*registry_, platform::ownCrds()); !made.ok()) die(made.error().message);
   followed_ = store_->revision();
@@ -52,8 +57,11 @@ void World::openServer() {
   store_ = std::move(*opened);
   registry_ = std::make_unique<apiserver::Registry>(*store_, ids_, clock_);
   apiserver::StrategyOptions strategies;
-  strategies.validators["pytorchjobs.kubeflow.org"] = [](json::Value job) { return controllers::training::validatePyTorchJob(job); };
-  if (auto registered = apiserver::registerStrategies(*registry_, strategies); !registered.ok()) die(registered.error().message);
+  strategies.validators["pytorchjobs.kubeflow.org"] = [](json::Value job) {
+    return controllers::training::validatePyTorchJob(job);
+  };
+  if (auto registered = apiserver::registerStrategies(*registry_, strategies); !registered.ok())
+    die(registered.error().message);
   auto authorizer = apiserver::RbacAuthorizer::open(*store_);
   if (!authorizer.ok()) die(authorizer.error().message);
   authorizer_ = std::move(*authorizer);
@@ -62,7 +70,8 @@ void World::openServer() {
   apiserver::User admin{.name = "admin", .groups = {"system:masters", "system:authenticated"}};
   admin_ = std::make_unique<apiserver::LocalCluster>(*registry_, admin);
   auto account = [&](const char* name) {
-    return std::make_unique<apiserver::LocalCluster>(*registry_, apiserver::serviceAccountUser(apiserver::kSystemNamespace, name));
+    return std::make_unique<apiserver::LocalCluster>(*registry_,
+                                                     apiserver::serviceAccountUser(apiserver::kSystemNamespace, name));
   };
   controllersCluster_ = account(apiserver::kControllersAccount);
   schedulerCluster_ = account(apiserver::kSchedulerAccount);
@@ -92,12 +101,15 @@ void World::startControl() {
   options.nodes.defaultToleration = options_.toleration;
   controllers::registerControllers(*manager_, options);
   manager_->add(std::make_unique<scheduler::SchedulerController>(), schedulerNet_.get());
-  collector_ = std::make_unique<controllers::GarbageCollector>(*controllersNet_, controlLoop_, platform::builtinResources());
-  namespaces_ = std::make_unique<controllers::NamespaceKeeper>(*controllersNet_, controlLoop_, platform::builtinResources(), "simulated CA");
-  crds_ = std::make_unique<platform::CrdFollower>(*controllersNet_, controlLoop_, [this](const controllers::CollectedResource& resource) {
-    collector_->addResource(resource);
-    namespaces_->addResource(resource);
-  });
+  collector_ =
+      std::make_unique<controllers::GarbageCollector>(*controllersNet_, controlLoop_, platform::builtinResources());
+  namespaces_ = std::make_unique<controllers::NamespaceKeeper>(*controllersNet_, controlLoop_,
+                                                               platform::builtinResources(), "simulated CA");
+  crds_ = std::make_unique<platform::CrdFollower>(*controllersNet_, controlLoop_,
+                                                  [this](const controllers::CollectedResource& resource) {
+                                                    collector_->addResource(resource);
+                                                    namespaces_->addResource(resource);
+                                                  });
   manager_->start();
   crds_->start();
   collector_->start();
@@ -120,7 +132,8 @@ void World::startAgent(Machine& machine) {
   node::AgentOptions options;
   options.materialise = false;
   options.nodes = {machine.config};
-  machine.agent = std::make_unique<node::NodeAgent>(*machine.net, machine.loop, *machine.runtime, files_, nullptr, ids_, std::move(options));
+  machine.agent = std::make_unique<node::NodeAgent>(*machine.net, machine.loop, *machine.runtime, files_, nullptr, ids_,
+                                                    std::move(options));
   if (auto started = machine.agent->start(); !started.ok()) die(started.error().message);
 }
 
@@ -180,9 +193,14 @@ size_t World::machineOf(const std::string& node) const {
 std::string World::request(Request request) {
   std::string problem = "no answer";
   std::vector<client::Write> one;
-  one.push_back({.verb = request.verb, .resource = std::move(request.resource), .namespace_ = std::move(request.ns),
-                 .name = std::move(request.name), .subresource = std::move(request.subresource), .body = std::move(request.body),
-                 .gracePeriodSeconds = request.grace, .propagation = std::move(request.propagation)});
+  one.push_back({.verb = request.verb,
+                 .resource = std::move(request.resource),
+                 .namespace_ = std::move(request.ns),
+                 .name = std::move(request.name),
+                 .subresource = std::move(request.subresource),
+                 .body = std::move(request.body),
+                 .gracePeriodSeconds = request.grace,
+                 .propagation = std::move(request.propagation)});
   admin_->write(std::move(one), client::Mode::Each, [&](std::vector<Result<client::Object>> results) {
     problem = results[0].ok() ? "" : results[0].error().message;
   });

@@ -1,10 +1,12 @@
 // world.h
 //
-// The whole control plane on virtual time: the production registry, informers, manager, controllers, scheduler and agent core
-// over an in-memory log and simulated processes. One thread, one seed: every task of every loop, every fault and every id is drawn
-// from it. Components can be crashed between any two tasks and come back with nothing but what the API and the machines remember.
+// The whole control plane on virtual time: the production registry, informers, manager, controllers, scheduler and
+// agent core over an in-memory log and simulated processes. One thread, one seed: every task of every loop, every fault
+// and every id is drawn from it. Components can be crashed between any two tasks and come back with nothing but what
+// the API and the machines remember.
 //
-// Each node is a machine of its own with its own agent. The machine's processes go on when the agent dies or its network is cut.
+// Each node is a machine of its own with its own agent. The machine's processes go on when the agent dies or its
+// network is cut.
 #pragma once
 
 #include <memory>
@@ -85,8 +87,8 @@ class World {
 
   // What the machines do.
 
-  /// Runs one task of a random loop; when nothing waits, moves the clock to the next timer. False when nothing is left before
-  /// `end` (the clock then stands there).
+  /// Runs one task of a random loop; when nothing waits, moves the clock to the next timer. False when nothing is left
+  /// before `end` (the clock then stands there).
   bool step(Time end);
   void runUntil(Time end) {
     while (step(end)) {
@@ -94,10 +96,10 @@ class World {
   }
   bool quiet() const;  ///< no task waits anywhere
 
-  void crashControl();  ///< controllers and scheduler die and start anew
+  void crashControl();              ///< controllers and scheduler die and start anew
   void crashAgent(size_t machine);  ///< a node agent dies and starts anew over the same processes
-  void crashServer();   ///< everything but the pods dies; the store comes back from its log
-  void reboot(size_t machine);  ///< its processes end, its agent starts anew
+  void crashServer();               ///< everything but the pods dies; the store comes back from its log
+  void reboot(size_t machine);      ///< its processes end, its agent starts anew
   /// The machine can no longer be reached; its agent and its processes go on.
   void cutOff(size_t machine);
   void reconnect(size_t machine);

@@ -8,7 +8,8 @@ namespace stoker::apiserver {
 namespace {
 
 constexpr const char* kKinds[] = {"clusterroles.rbac.authorization.k8s.io/", "roles.rbac.authorization.k8s.io/",
-                                  "clusterrolebindings.rbac.authorization.k8s.io/", "rolebindings.rbac.authorization.k8s.io/"};
+                                  "clusterrolebindings.rbac.authorization.k8s.io/",
+                                  "rolebindings.rbac.authorization.k8s.io/"};
 
 std::vector<std::string> strings(json::Value list) {
   std::vector<std::string> out;
@@ -37,15 +38,16 @@ std::string subjectKey(json::Value subject, std::string_view bindingNamespace) {
 }  // namespace
 
 PolicyRule PolicyRule::fromJson(json::Value rule) {
-  return {strings(rule["verbs"]), strings(rule["apiGroups"]), strings(rule["resources"]), strings(rule["resourceNames"]),
-          strings(rule["nonResourceURLs"])};
+  return {strings(rule["verbs"]), strings(rule["apiGroups"]), strings(rule["resources"]),
+          strings(rule["resourceNames"]), strings(rule["nonResourceURLs"])};
 }
 
 bool PolicyRule::allows(const Attributes& a) const {
   if (!hasOrStar(verbs, a.verb)) return false;
   if (!a.path.empty())
     return std::any_of(nonResourceUrls.begin(), nonResourceUrls.end(), [&](const std::string& url) {
-      return url == a.path || (url.ends_with('*') && a.path.starts_with(std::string_view(url).substr(0, url.size() - 1)));
+      return url == a.path ||
+             (url.ends_with('*') && a.path.starts_with(std::string_view(url).substr(0, url.size() - 1)));
     });
   if (!hasOrStar(apiGroups, a.group)) return false;
   std::string combined(a.resource);
@@ -59,7 +61,8 @@ bool PolicyRule::allows(const Attributes& a) const {
 }
 
 RbacSnapshot RbacSnapshot::build(const std::vector<json::Value>& clusterRoles, const std::vector<json::Value>& roles,
-                                 const std::vector<json::Value>& clusterRoleBindings, const std::vector<json::Value>& roleBindings) {
+                                 const std::vector<json::Value>& clusterRoleBindings,
+                                 const std::vector<json::Value>& roleBindings) {
   using Rules = std::shared_ptr<const std::vector<PolicyRule>>;
   std::map<std::string, Rules> cluster, local;
   for (json::Value role : clusterRoles) {
@@ -69,7 +72,8 @@ RbacSnapshot RbacSnapshot::build(const std::vector<json::Value>& clusterRoles, c
       auto selector = kube::LabelSelector::fromJson(text);
       if (!selector.ok()) continue;
       for (json::Value other : clusterRoles)
-        if (!(other.at({"metadata", "name"}) == role.at({"metadata", "name"})) && selector->matches(other.at({"metadata", "labels"})))
+        if (!(other.at({"metadata", "name"}) == role.at({"metadata", "name"})) &&
+            selector->matches(other.at({"metadata", "labels"})))
           for (PolicyRule& rule : rulesOf(other)) rules.push_back(std::move(rule));
     }
     cluster[role.at({"metadata", "name"}).str()] = std::make_shared<const std::vector<PolicyRule>>(std::move(rules));
@@ -85,7 +89,8 @@ RbacSnapshot RbacSnapshot::build(const std::vector<json::Value>& clusterRoles, c
     auto& from = isCluster ? cluster : local;
     auto role = from.find(isCluster ? name : ns + "/" + name);
     if (role == from.end()) return;
-    for (json::Value subject : binding["subjects"].items()) out.grants_[subjectKey(subject, ns)].push_back({ns, role->second});
+    for (json::Value subject : binding["subjects"].items())
+      out.grants_[subjectKey(subject, ns)].push_back({ns, role->second});
   };
   for (json::Value binding : clusterRoleBindings) bind(binding, "");
   for (json::Value binding : roleBindings) bind(binding, binding.at({"metadata", "namespace"}).str());
@@ -117,7 +122,8 @@ bool RbacSnapshot::allowed(const User& user, const Attributes& a) const {
   bool found = false;
   visit(user, [&](const Grant& grant) {
     if (!grant.namespace_.empty() && (grant.namespace_ != a.namespace_ || !a.path.empty())) return true;
-    found = std::any_of(grant.rules->begin(), grant.rules->end(), [&](const PolicyRule& rule) { return rule.allows(a); });
+    found =
+        std::any_of(grant.rules->begin(), grant.rules->end(), [&](const PolicyRule& rule) { return rule.allows(a); });
     return !found;
   });
   return found;
@@ -126,7 +132,8 @@ bool RbacSnapshot::allowed(const User& user, const Attributes& a) const {
 std::vector<PolicyRule> RbacSnapshot::rulesFor(const User& user, std::string_view ns) const {
   std::vector<PolicyRule> out;
   visit(user, [&](const Grant& grant) {
-    if (grant.namespace_.empty() || grant.namespace_ == ns) out.insert(out.end(), grant.rules->begin(), grant.rules->end());
+    if (grant.namespace_.empty() || grant.namespace_ == ns)
+      out.insert(out.end(), grant.rules->begin(), grant.rules->end());
     return true;
   });
   return out;
@@ -156,8 +163,8 @@ std::shared_ptr<const RbacSnapshot> RbacAuthorizer::snapshot() const {
     std::lock_guard lock(mutex_);
     if (snapshot_) return snapshot_;
   }
-  // Built outside the lock: store reads must not wait behind a watch callback that waits for us. Two threads may build at
-  // once; what a change overtook serves this one decision (made before the change was acknowledged) and is not kept.
+  // Built outside the lock: store reads must not wait behind a watch callback that waits for us. Two threads may build
+  // at once; what a change overtook serves this one decision (made before the change was acknowledged) and is not kept.
   uint64_t before = changes_;
   json::Arena arena;
   std::vector<json::Value> objects[4];
@@ -167,7 +174,8 @@ std::shared_ptr<const RbacSnapshot> RbacAuthorizer::snapshot() const {
     for (const store::VersionPtr& version : listing->items)
       if (auto parsed = json::parse(arena, version->bytes); parsed.ok()) objects[i].push_back(*parsed);
   }
-  auto built = std::make_shared<const RbacSnapshot>(RbacSnapshot::build(objects[0], objects[1], objects[2], objects[3]));
+  auto built =
+      std::make_shared<const RbacSnapshot>(RbacSnapshot::build(objects[0], objects[1], objects[2], objects[3]));
   std::lock_guard lock(mutex_);
   if (changes_ == before) snapshot_ = built;
   return built;

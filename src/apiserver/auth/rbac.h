@@ -1,10 +1,10 @@
 // rbac.h: rbac.authorization.k8s.io/v1, evaluated from the Roles and bindings in the store.
 #pragma once
 
-#include <memory>
 #include <atomic>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 
 #include "apiserver/auth/authorizer.h"
@@ -26,10 +26,11 @@ class RbacSnapshot {
     std::string namespace_;  ///< empty: everywhere
     std::shared_ptr<const std::vector<PolicyRule>> rules;
   };
-  /// Objects of the four kinds as JSON trees. Roles that are bound but do not exist grant nothing; aggregated ClusterRoles are
-  /// computed from their selectors here.
+  /// Objects of the four kinds as JSON trees. Roles that are bound but do not exist grant nothing; aggregated
+  /// ClusterRoles are computed from their selectors here.
   static RbacSnapshot build(const std::vector<json::Value>& clusterRoles, const std::vector<json::Value>& roles,
-                            const std::vector<json::Value>& clusterRoleBindings, const std::vector<json::Value>& roleBindings);
+                            const std::vector<json::Value>& clusterRoleBindings,
+                            const std::vector<json::Value>& roleBindings);
   bool allowed(const User& user, const Attributes& attributes) const;
   /// Rules that hold for a user in a namespace (SelfSubjectRulesReview).
   std::vector<PolicyRule> rulesFor(const User& user, std::string_view ns) const;

@@ -54,15 +54,24 @@ class SnapshotTest : public testing::Test {
 };
 
 TEST_F(SnapshotTest, bindingsReachTheirSubjectsInTheirScope) {
-  clusterRoles_ = {make(R"({"metadata":{"name":"view"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]})")};
-  roles_ = {make(R"({"metadata":{"name":"own","namespace":"a"},"rules":[{"verbs":["delete"],"apiGroups":[""],"resources":["pods"]}]})")};
-  clusterBindings_ = {make(R"({"roleRef":{"kind":"ClusterRole","name":"view"},"subjects":[{"kind":"Group","name":"readers"}]})")};
-  bindings_ = {make(R"({"metadata":{"namespace":"a"},"roleRef":{"kind":"Role","name":"own"},"subjects":[{"kind":"User","name":"bob"},{"kind":"ServiceAccount","name":"robot"}]})"),
-               make(R"({"metadata":{"namespace":"b"},"roleRef":{"kind":"ClusterRole","name":"view"},"subjects":[{"kind":"ServiceAccount","name":"robot","namespace":"a"}]})"),
-               make(R"({"metadata":{"namespace":"b"},"roleRef":{"kind":"Role","name":"own"},"subjects":[{"kind":"User","name":"bob"}]})")};
+  clusterRoles_ = {
+      make(R"({"metadata":{"name":"view"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]})")};
+  roles_ = {make(
+      R"({"metadata":{"name":"own","namespace":"a"},"rules":[{"verbs":["delete"],"apiGroups":[""],"resources":["pods"]}]})")};
+  clusterBindings_ = {
+      make(R"({"roleRef":{"kind":"ClusterRole","name":"view"},"subjects":[{"kind":"Group","name":"readers"}]})")};
+  bindings_ = {
+      make(
+          R"({"metadata":{"namespace":"a"},"roleRef":{"kind":"Role","name":"own"},"subjects":[{"kind":"User","name":"bob"},{"kind":"ServiceAccount","name":"robot"}]})"),
+      make(
+          R"({"metadata":{"namespace":"b"},"roleRef":{"kind":"ClusterRole","name":"view"},"subjects":[{"kind":"ServiceAccount","name":"robot","namespace":"a"}]})"),
+      make(
+          R"({"metadata":{"namespace":"b"},"roleRef":{"kind":"Role","name":"own"},"subjects":[{"kind":"User","name":"bob"}]})")};
   RbacSnapshot snapshot = build();
-  auto allowed = [&](const std::string& user, std::vector<std::string> groups, std::string_view verb, std::string_view ns) {
-    return snapshot.allowed({.name = user, .groups = std::move(groups)}, {.verb = verb, .resource = "pods", .namespace_ = ns});
+  auto allowed = [&](const std::string& user, std::vector<std::string> groups, std::string_view verb,
+                     std::string_view ns) {
+    return snapshot.allowed({.name = user, .groups = std::move(groups)},
+                            {.verb = verb, .resource = "pods", .namespace_ = ns});
   };
   EXPECT_TRUE(allowed("eve", {"readers"}, "get", "a"));
   EXPECT_TRUE(allowed("eve", {"readers"}, "get", ""));
@@ -79,17 +88,22 @@ TEST_F(SnapshotTest, bindingsReachTheirSubjectsInTheirScope) {
 }
 
 TEST_F(SnapshotTest, aggregatedRolesAreTheSumOfWhatTheySelect) {
-  clusterRoles_ = {make(R"({"metadata":{"name":"sum"},"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"to":"sum"}}]},"rules":[]})"),
-                   make(R"({"metadata":{"name":"part","labels":{"to":"sum"}},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]})"),
-                   make(R"({"metadata":{"name":"other"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["secrets"]}]})")};
-  clusterBindings_ = {make(R"({"roleRef":{"kind":"ClusterRole","name":"sum"},"subjects":[{"kind":"User","name":"bob"}]})")};
+  clusterRoles_ = {
+      make(
+          R"({"metadata":{"name":"sum"},"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"to":"sum"}}]},"rules":[]})"),
+      make(
+          R"({"metadata":{"name":"part","labels":{"to":"sum"}},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]})"),
+      make(R"({"metadata":{"name":"other"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["secrets"]}]})")};
+  clusterBindings_ = {
+      make(R"({"roleRef":{"kind":"ClusterRole","name":"sum"},"subjects":[{"kind":"User","name":"bob"}]})")};
   RbacSnapshot snapshot = build();
   EXPECT_TRUE(snapshot.allowed({.name = "bob"}, {.verb = "get", .resource = "pods"}));
   EXPECT_FALSE(snapshot.allowed({.name = "bob"}, {.verb = "get", .resource = "secrets"}));
 }
 
 TEST(RbacAuthorizer, followsTheStore) {
-  auto store = std::move(*store::Store::open(std::shared_ptr<store::Log>(store::makeMemoryLog()), {.synchronous = true}));
+  auto store =
+      std::move(*store::Store::open(std::shared_ptr<store::Log>(store::makeMemoryLog()), {.synchronous = true}));
   auto authorizer = RbacAuthorizer::open(*store);
   ASSERT_TRUE(authorizer.ok());
   const Attributes kAsk{.verb = "get", .resource = "pods", .namespace_ = "a"};
@@ -101,12 +115,18 @@ TEST(RbacAuthorizer, followsTheStore) {
     json::Value object = parsed(arena, text);
     Encoded encoded = encodeObject(object);
     store::Transaction transaction;
-    transaction.ops.push_back({.kind = store::Op::Kind::Put, .key = key, .bytes = encoded.bytes, .revisionAt = encoded.revisionAt, .index = indexOf(object)});
+    transaction.ops.push_back({.kind = store::Op::Kind::Put,
+                               .key = key,
+                               .bytes = encoded.bytes,
+                               .revisionAt = encoded.revisionAt,
+                               .index = indexOf(object)});
     EXPECT_TRUE(store->commit(std::move(transaction), [](Result<store::Committed>) {}).ok());
   };
-  put("roles.rbac.authorization.k8s.io/a/r", R"({"metadata":{"name":"r","namespace":"a"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]})");
+  put("roles.rbac.authorization.k8s.io/a/r",
+      R"({"metadata":{"name":"r","namespace":"a"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]})");
   EXPECT_FALSE((*authorizer)->allowed(bob, kAsk));
-  put("rolebindings.rbac.authorization.k8s.io/a/b", R"({"metadata":{"name":"b","namespace":"a"},"roleRef":{"kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"bob"}]})");
+  put("rolebindings.rbac.authorization.k8s.io/a/b",
+      R"({"metadata":{"name":"b","namespace":"a"},"roleRef":{"kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"bob"}]})");
   EXPECT_TRUE((*authorizer)->allowed(bob, kAsk));
   put("roles.rbac.authorization.k8s.io/a/r", R"({"metadata":{"name":"r","namespace":"a"},"rules":[]})");
   EXPECT_FALSE((*authorizer)->allowed(bob, kAsk));

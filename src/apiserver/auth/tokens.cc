@@ -8,7 +8,7 @@
 namespace stoker::apiserver {
 namespace {
 
-constexpr int64_t kMinSeconds = 600;               // upstream's floor for TokenRequest
+constexpr int64_t kMinSeconds = 600;  // upstream's floor for TokenRequest
 constexpr int64_t kDefaultSeconds = 3600;
 constexpr int64_t kMaxSeconds = 60 * 60 * 24 * 365;  // longer wishes are shortened, as upstream's maximum does
 
@@ -25,18 +25,21 @@ Result<std::string> makeToken(const TokenKeys& keys, const TokenClaims& claims) 
   for (const std::string& audience : claims.audiences) audiences.push_back(json::string(arena, audience));
   json::Object bound(arena);
   bound.set("namespace", claims.namespace_);
-  if (!claims.podName.empty()) bound.set("pod", json::Object(arena).set("name", claims.podName).set("uid", claims.podUid).build());
-  bound.set("serviceaccount", json::Object(arena).set("name", claims.serviceAccount).set("uid", claims.serviceAccountUid).build());
+  if (!claims.podName.empty())
+    bound.set("pod", json::Object(arena).set("name", claims.podName).set("uid", claims.podUid).build());
+  bound.set("serviceaccount",
+            json::Object(arena).set("name", claims.serviceAccount).set("uid", claims.serviceAccountUid).build());
   std::string header = R"({"alg":"ES256","typ":"JWT"})";
-  std::string payload = json::print(json::Object(arena)
-                                        .set("iss", keys.issuer)
-                                        .set("aud", json::array(arena, audiences))
-                                        .set("iat", seconds(claims.issuedAt))
-                                        .set("nbf", seconds(claims.issuedAt))
-                                        .set("exp", seconds(claims.expires))
-                                        .set("sub", fmt::format("system:serviceaccount:{}:{}", claims.namespace_, claims.serviceAccount))
-                                        .set("kubernetes.io", bound.build())
-                                        .build());
+  std::string payload =
+      json::print(json::Object(arena)
+                      .set("iss", keys.issuer)
+                      .set("aud", json::array(arena, audiences))
+                      .set("iat", seconds(claims.issuedAt))
+                      .set("nbf", seconds(claims.issuedAt))
+                      .set("exp", seconds(claims.expires))
+                      .set("sub", fmt::format("system:serviceaccount:{}:{}", claims.namespace_, claims.serviceAccount))
+                      .set("kubernetes.io", bound.build())
+                      .build());
   std::string signedPart = base64UrlEncode(header) + "." + base64UrlEncode(payload);
   STOKER_TRY(std::string signature, net::signEs256(keys.keyPem, signedPart));
   return signedPart + "." + base64UrlEncode(signature);
@@ -50,7 +53,8 @@ Result<TokenClaims> readToken(const TokenKeys& keys, std::string_view token, Tim
   json::Arena arena;
   auto head = json::parse(arena, *header);
   auto body = json::parse(arena, *payload);
-  if (!head.ok() || !body.ok() || (*head)["alg"].asString() != "ES256") return unauthorized("the bearer token is not an ES256 JWT");
+  if (!head.ok() || !body.ok() || (*head)["alg"].asString() != "ES256")
+    return unauthorized("the bearer token is not an ES256 JWT");
   if (!net::verifyEs256(keys.keyPem, token.substr(0, parts[0].size() + 1 + parts[1].size()), *signature))
     return unauthorized("the bearer token's signature is not valid");
   json::Value claims = *body;
@@ -83,9 +87,10 @@ Result<User> userOf(const TokenClaims& claims, const StateReader& state) {
     return unauthorized("the token's ServiceAccount no longer exists");
   if (!claims.podName.empty() && uidOf("pods", claims.podName) != claims.podUid)
     return unauthorized("the pod that the token is bound to no longer exists");
-  User user{.name = fmt::format("system:serviceaccount:{}:{}", claims.namespace_, claims.serviceAccount),
-            .uid = claims.serviceAccountUid,
-            .groups = {"system:serviceaccounts", "system:serviceaccounts:" + claims.namespace_, "system:authenticated"}};
+  User user{
+      .name = fmt::format("system:serviceaccount:{}:{}", claims.namespace_, claims.serviceAccount),
+      .uid = claims.serviceAccountUid,
+      .groups = {"system:serviceaccounts", "system:serviceaccounts:" + claims.namespace_, "system:authenticated"}};
   if (!claims.podName.empty()) {
     user.extra["authentication.kubernetes.io/pod-name"] = {claims.podName};
     user.extra["authentication.kubernetes.io/pod-uid"] = {claims.podUid};
@@ -94,13 +99,17 @@ Result<User> userOf(const TokenClaims& claims, const StateReader& state) {
 }
 
 SubresourceCall tokenRequest(TokenKeys keys) {
-  return [keys = std::move(keys)](const StrategyContext& context, json::Value account, json::Value body) -> Result<json::Value> {
+  return [keys = std::move(keys)](const StrategyContext& context, json::Value account,
+                                  json::Value body) -> Result<json::Value> {
     json::Arena& arena = context.arena;
     json::Value spec = body["spec"];
     int64_t lifetime = spec.has("expirationSeconds") ? spec["expirationSeconds"].asInt() : kDefaultSeconds;
     if (lifetime < kMinSeconds) {
-      Error error(Reason::Invalid, "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: may not specify a duration less than 10 minutes");
-      error.causes.push_back({"FieldValueInvalid", "Invalid value: may not specify a duration less than 10 minutes", "spec.expirationSeconds"});
+      Error error(Reason::Invalid,
+                  "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: may not "
+                  "specify a duration less than 10 minutes");
+      error.causes.push_back({"FieldValueInvalid", "Invalid value: may not specify a duration less than 10 minutes",
+                              "spec.expirationSeconds"});
       return error;
     }
     lifetime = std::min(lifetime, kMaxSeconds);
@@ -113,8 +122,9 @@ SubresourceCall tokenRequest(TokenKeys keys) {
     if (claims.audiences.empty()) claims.audiences.push_back(keys.audience);
     if (json::Value reference = spec["boundObjectRef"]; reference.isObject()) {
       if (reference["kind"].asString() != "Pod")
-        return Error(Reason::BadRequest, fmt::format("cannot bind token for serviceaccount {} to {}: only pods can be bound to",
-                                                     quote(claims.serviceAccount), reference["kind"].asString()));
+        return Error(Reason::BadRequest,
+                     fmt::format("cannot bind token for serviceaccount {} to {}: only pods can be bound to",
+                                 quote(claims.serviceAccount), reference["kind"].asString()));
       claims.podName = reference["name"].str();
       store::VersionPtr pod = context.state.find("pods", claims.namespace_, claims.podName);
       if (!pod) return Error(Reason::NotFound, fmt::format("pods \"{}\" not found", claims.podName));
@@ -122,9 +132,14 @@ SubresourceCall tokenRequest(TokenKeys keys) {
       claims.podUid = object.at({"metadata", "uid"}).str();
       std::string wanted = reference["uid"].str();
       if (!wanted.empty() && wanted != claims.podUid)
-        return Error(Reason::Conflict, fmt::format("the UID in the bound object reference ({}) does not match the UID in record ({})", wanted, claims.podUid));
+        return Error(Reason::Conflict,
+                     fmt::format("the UID in the bound object reference ({}) does not match the UID in record ({})",
+                                 wanted, claims.podUid));
       if (object.at({"spec", "serviceAccountName"}).asString() != claims.serviceAccount)
-        return Error(Reason::BadRequest, fmt::format("cannot bind token for serviceaccount {} to pod running with different serviceaccount name.", quote(claims.serviceAccount)));
+        return Error(
+            Reason::BadRequest,
+            fmt::format("cannot bind token for serviceaccount {} to pod running with different serviceaccount name.",
+                        quote(claims.serviceAccount)));
     }
     STOKER_TRY(std::string token, makeToken(keys, claims));
     json::Value filled = spec.isObject() ? spec : json::object(arena, std::span<const json::Member>());
@@ -132,9 +147,14 @@ SubresourceCall tokenRequest(TokenKeys keys) {
     return json::Object(arena)
         .set("apiVersion", "authentication.k8s.io/v1")
         .set("kind", "TokenRequest")
-        .set("metadata", json::Object(arena).set("name", claims.serviceAccount).set("namespace", claims.namespace_).set("creationTimestamp", formatTime(context.now)).build())
+        .set("metadata", json::Object(arena)
+                             .set("name", claims.serviceAccount)
+                             .set("namespace", claims.namespace_)
+                             .set("creationTimestamp", formatTime(context.now))
+                             .build())
         .set("spec", filled)
-        .set("status", json::Object(arena).set("token", token).set("expirationTimestamp", formatTime(claims.expires)).build())
+        .set("status",
+             json::Object(arena).set("token", token).set("expirationTimestamp", formatTime(claims.expires)).build())
         .build();
   };
 }

@@ -20,12 +20,15 @@ class Objects final : public StateReader {
     version->bytes = std::move(bytes);
     objects_[storeKey(resource, ns, name)] = version;
   }
-  void erase(std::string_view resource, std::string_view ns, std::string_view name) { objects_.erase(storeKey(resource, ns, name)); }
+  void erase(std::string_view resource, std::string_view ns, std::string_view name) {
+    objects_.erase(storeKey(resource, ns, name));
+  }
   store::VersionPtr find(std::string_view resource, std::string_view ns, std::string_view name) const override {
     auto it = objects_.find(storeKey(resource, ns, name));
     return it == objects_.end() ? nullptr : it->second;
   }
-  void forEach(std::string_view, std::string_view, const std::function<void(const store::VersionPtr&)>&) const override {}
+  void forEach(std::string_view, std::string_view,
+               const std::function<void(const store::VersionPtr&)>&) const override {}
 
  private:
   std::map<std::string, store::VersionPtr> objects_;
@@ -33,7 +36,9 @@ class Objects final : public StateReader {
 
 class MayImpersonate final : public Authorizer {
  public:
-  bool allowed(const User& user, const Attributes& a) const override { return user.name == "admin" && a.verb == "impersonate"; }
+  bool allowed(const User& user, const Attributes& a) const override {
+    return user.name == "admin" && a.verb == "impersonate";
+  }
 };
 
 class TokensTest : public testing::Test {
@@ -41,15 +46,22 @@ class TokensTest : public testing::Test {
   TokensTest() {
     keys_.keyPem = net::makeCa("token-signer", kNow)->keyPem;
     objects_.put("serviceaccounts", "ns", "robot", R"({"metadata":{"name":"robot","namespace":"ns","uid":"u1"}})");
-    objects_.put("pods", "ns", "p", R"({"metadata":{"name":"p","namespace":"ns","uid":"u2"},"spec":{"serviceAccountName":"robot"}})");
+    objects_.put("pods", "ns", "p",
+                 R"({"metadata":{"name":"p","namespace":"ns","uid":"u2"},"spec":{"serviceAccountName":"robot"}})");
   }
   TokenClaims claims() const {
-    return {.namespace_ = "ns", .serviceAccount = "robot", .serviceAccountUid = "u1", .audiences = {keys_.audience}, .issuedAt = kNow, .expires = kNow + 3600s};
+    return {.namespace_ = "ns",
+            .serviceAccount = "robot",
+            .serviceAccountUid = "u1",
+            .audiences = {keys_.audience},
+            .issuedAt = kNow,
+            .expires = kNow + 3600s};
   }
   static std::string problem(const auto& result) { return result.ok() ? "" : result.error().message; }
   Result<json::Value> request(std::string_view body) {
     StrategyContext context{arena_, objects_, user_, kNow};
-    return tokenRequest(keys_)(context, *json::parse(arena_, objects_.find("serviceaccounts", "ns", "robot")->bytes), *json::parse(arena_, body));
+    return tokenRequest(keys_)(context, *json::parse(arena_, objects_.find("serviceaccounts", "ns", "robot")->bytes),
+                               *json::parse(arena_, body));
   }
 
   TokenKeys keys_;
@@ -85,9 +97,12 @@ TEST_F(TokensTest, whatIsNotOursIsRefused) {
   elsewhere.issuer = "https://elsewhere.example";
   EXPECT_EQ(problem(readToken(elsewhere, token, kNow)), "Unauthorized: the bearer token was issued by somebody else");
   auto parts = split(token, '.');
-  std::string forged = std::string(parts[0]) + "." + base64UrlEncode(R"({"sub":"system:serviceaccount:kube-system:root"})") + "." + std::string(parts[2]);
+  std::string forged = std::string(parts[0]) + "." +
+                       base64UrlEncode(R"({"sub":"system:serviceaccount:kube-system:root"})") + "." +
+                       std::string(parts[2]);
   EXPECT_EQ(problem(readToken(keys_, forged, kNow)), "Unauthorized: the bearer token's signature is not valid");
-  std::string unsignedToken = base64UrlEncode(R"({"alg":"none"})") + "." + std::string(parts[1]) + "." + std::string(parts[2]);
+  std::string unsignedToken =
+      base64UrlEncode(R"({"alg":"none"})") + "." + std::string(parts[1]) + "." + std::string(parts[2]);
   EXPECT_EQ(problem(readToken(keys_, unsignedToken, kNow)), "Unauthorized: the bearer token is not an ES256 JWT");
   std::string cut = token.substr(0, token.size() - 4);
   EXPECT_FALSE(readToken(keys_, cut, kNow).ok());
@@ -100,7 +115,8 @@ TEST_F(TokensTest, aTokenDiesWithWhatItIsBoundTo) {
   auto user = userOf(bound, objects_);
   ASSERT_TRUE(user.ok());
   EXPECT_EQ(user->name, "system:serviceaccount:ns:robot");
-  EXPECT_EQ(user->groups, (std::vector<std::string>{"system:serviceaccounts", "system:serviceaccounts:ns", "system:authenticated"}));
+  EXPECT_EQ(user->groups,
+            (std::vector<std::string>{"system:serviceaccounts", "system:serviceaccounts:ns", "system:authenticated"}));
   EXPECT_EQ(user->extra.at("authentication.kubernetes.io/pod-name"), std::vector<std::string>{"p"});
   objects_.put("pods", "ns", "p", R"({"metadata":{"uid":"u3"}})");
   EXPECT_EQ(problem(userOf(bound, objects_)), "Unauthorized: the pod that the token is bound to no longer exists");
@@ -117,12 +133,17 @@ TEST_F(TokensTest, tokenRequests) {
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(read->podName, "p");
   EXPECT_EQ(request("{}")->at({"spec", "expirationSeconds"}).asInt(), 3600);
-  EXPECT_NE(problem(request(R"({"spec":{"expirationSeconds":10}})")).find("may not specify a duration less than 10 minutes"), std::string::npos);
+  EXPECT_NE(
+      problem(request(R"({"spec":{"expirationSeconds":10}})")).find("may not specify a duration less than 10 minutes"),
+      std::string::npos);
   EXPECT_EQ(problem(request(R"({"spec":{"boundObjectRef":{"kind":"Pod","name":"q"}}})")), "pods \"q\" not found");
-  EXPECT_EQ(request(R"({"spec":{"boundObjectRef":{"kind":"Pod","name":"p","uid":"x"}}})").error().reason, Reason::Conflict);
+  EXPECT_EQ(request(R"({"spec":{"boundObjectRef":{"kind":"Pod","name":"p","uid":"x"}}})").error().reason,
+            Reason::Conflict);
   EXPECT_EQ(request(R"({"spec":{"boundObjectRef":{"kind":"Secret","name":"p"}}})").error().reason, Reason::BadRequest);
   objects_.put("pods", "ns", "p", R"({"metadata":{"uid":"u2"},"spec":{"serviceAccountName":"other"}})");
-  EXPECT_NE(problem(request(R"({"spec":{"boundObjectRef":{"kind":"Pod","name":"p"}}})")).find("different serviceaccount name"), std::string::npos);
+  EXPECT_NE(problem(request(R"({"spec":{"boundObjectRef":{"kind":"Pod","name":"p"}}})"))
+                .find("different serviceaccount name"),
+            std::string::npos);
 }
 
 TEST_F(TokensTest, requestsAreWhoTheyShowToBe) {

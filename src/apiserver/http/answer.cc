@@ -38,9 +38,12 @@ void ApiHandler::Call::answer(int status, std::shared_ptr<const std::string> byt
   if (accepted.yaml || flag("pretty")) {
     json::Arena arena;
     if (auto parsed = json::parse(arena, *bytes); parsed.ok())
-      bytes = std::make_shared<const std::string>(accepted.yaml ? json::printYaml(*parsed) : json::pretty(*parsed) + "\n");
+      bytes =
+          std::make_shared<const std::string>(accepted.yaml ? json::printYaml(*parsed) : json::pretty(*parsed) + "\n");
   }
-  exchange->respond({.status = status, .headers = headers(accepted.yaml ? "application/yaml" : "application/json"), .body = std::move(bytes)});
+  exchange->respond({.status = status,
+                     .headers = headers(accepted.yaml ? "application/yaml" : "application/json"),
+                     .body = std::move(bytes)});
 }
 
 void ApiHandler::Call::answer(int status, json::Value value) {
@@ -51,9 +54,11 @@ void ApiHandler::Call::fail(const Error& error) {
   json::Arena arena;
   net::Headers extra;
   std::string body = json::print(statusOf(arena, error)) + "\n";
-  net::Response response{.status = httpCode(error.reason), .headers = headers("application/json"),
+  net::Response response{.status = httpCode(error.reason),
+                         .headers = headers("application/json"),
                          .body = std::make_shared<const std::string>(std::move(body))};
-  if (error.retryAfterSeconds > 0) response.headers.emplace_back("Retry-After", std::to_string(error.retryAfterSeconds));
+  if (error.retryAfterSeconds > 0)
+    response.headers.emplace_back("Retry-After", std::to_string(error.retryAfterSeconds));
   if (error.reason == Reason::Unauthorized) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   exchange->respond(std::move(response));
 }
@@ -65,7 +70,8 @@ void ApiHandler::Call::answerObject(int status, const std::shared_ptr<const std:
   if (!object.ok()) return fail(object.error());
   // An answer that is no object of the kind (a Status) goes out as it is.
   if ((*object)["kind"].asString() != target.kind->kind) return answer(status, bytes);
-  if (accepted.form == Accepted::Form::PartialMetadata) return answer(status, partialMetadata(arena, *object, accepted.metaVersion));
+  if (accepted.form == Accepted::Form::PartialMetadata)
+    return answer(status, partialMetadata(arena, *object, accepted.metaVersion));
   json::Value meta = json::Object(arena).set("resourceVersion", object->at({"metadata", "resourceVersion"})).build();
   answer(status, makeTable(arena, *target.kind, {*object}, accepted.metaVersion, param("includeObject"), meta, true,
                            handler->registry_.clock().now()));
@@ -79,22 +85,26 @@ json::Value partialMetadata(json::Arena& arena, json::Value object, std::string_
       .build();
 }
 
-json::Value makeTable(json::Arena& arena, const kube::KindInfo& kind, const std::vector<json::Value>& objects, std::string_view metaVersion,
-                      std::string_view includeObject, json::Value listMetadata, bool columns, Time now) {
+json::Value makeTable(json::Arena& arena, const kube::KindInfo& kind, const std::vector<json::Value>& objects,
+                      std::string_view metaVersion, std::string_view includeObject, json::Value listMetadata,
+                      bool columns, Time now) {
   std::vector<json::Value> rows;
   rows.reserve(objects.size());
   for (json::Value object : objects) {
     json::Object row(arena);
     row.set("cells", kube::tableCells(arena, kind, object, now));
-    if (includeObject == "Object") row.set("object", object);
-    else if (includeObject != "None") row.set("object", partialMetadata(arena, object, metaVersion));
+    if (includeObject == "Object")
+      row.set("object", object);
+    else if (includeObject != "None")
+      row.set("object", partialMetadata(arena, object, metaVersion));
     rows.push_back(row.build());
   }
   return json::Object(arena)
       .set("apiVersion", fmt::format("meta.k8s.io/{}", metaVersion))
       .set("kind", "Table")
       .set("metadata", listMetadata)
-      .set("columnDefinitions", columns ? kube::tableColumns(arena, kind) : json::array(arena, std::span<const json::Value>()))
+      .set("columnDefinitions",
+           columns ? kube::tableColumns(arena, kind) : json::array(arena, std::span<const json::Value>()))
       .set("rows", json::array(arena, rows))
       .build();
 }
@@ -107,7 +117,8 @@ void ApiHandler::serveGet(const std::shared_ptr<Call>& call) {
     return scale.ok() ? call->answer(200, *scale) : call->fail(scale.error());
   }
   auto connect = connects_.find({target.kind->groupResource(), target.subresource});
-  bool known = target.subresource.empty() || (target.subresource == "status" && target.kind->hasStatus) || connect != connects_.end();
+  bool known = target.subresource.empty() || (target.subresource == "status" && target.kind->hasStatus) ||
+               connect != connects_.end();
   if (!known) return call->fail(Error(Reason::NotFound, "the server could not find the requested resource"));
   auto version = registry_.get(call->caller, target);
   if (!version.ok()) return call->fail(version.error());
@@ -121,16 +132,21 @@ void ApiHandler::serveGet(const std::shared_ptr<Call>& call) {
 
 void ApiHandler::serveList(const std::shared_ptr<Call>& call) {
   const kube::KindInfo& kind = *call->target.kind;
-  ListRequest request{.labelSelector = call->param("labelSelector"), .fieldSelector = call->param("fieldSelector"),
-                      .resourceVersion = call->param("resourceVersion"), .resourceVersionMatch = call->param("resourceVersionMatch"),
+  ListRequest request{.labelSelector = call->param("labelSelector"),
+                      .fieldSelector = call->param("fieldSelector"),
+                      .resourceVersion = call->param("resourceVersion"),
+                      .resourceVersionMatch = call->param("resourceVersionMatch"),
                       .continueToken = call->param("continue")};
   if (std::string limit = call->param("limit"); !limit.empty()) {
     auto [end, ec] = std::from_chars(limit.data(), limit.data() + limit.size(), request.limit);
     if (ec != std::errc() || *end != '\0' || request.limit < 0)
-      return call->fail(Error(Reason::BadRequest, fmt::format("invalid limit \"{}\": it must be a whole number, 0 or more", limit)));
+      return call->fail(
+          Error(Reason::BadRequest, fmt::format("invalid limit \"{}\": it must be a whole number, 0 or more", limit)));
   }
   if (call->request().url.param("sendInitialEvents"))
-    return call->fail(Error(Reason::Invalid, "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"));
+    return call->fail(Error(Reason::Invalid,
+                            "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents "
+                            "is forbidden for list"));
   auto listed = registry_.list(call->caller, call->target, request);
   if (!listed.ok()) return call->fail(listed.error());
 
@@ -143,7 +159,8 @@ void ApiHandler::serveList(const std::shared_ptr<Call>& call) {
     // The stored bytes go out as they are, spliced between constant text: nothing is parsed or copied.
     static const auto comma = std::make_shared<const std::string>(",");
     net::Response response{.headers = call->headers("application/json")};
-    response.body = std::make_shared<const std::string>(fmt::format("{{\"apiVersion\":\"{}\",\"items\":[", kind.apiVersion()));
+    response.body =
+        std::make_shared<const std::string>(fmt::format("{{\"apiVersion\":\"{}\",\"items\":[", kind.apiVersion()));
     response.pieces.reserve(listed->items.size() * 2 + 1);
     for (const store::VersionPtr& version : listed->items) {
       if (&version != &listed->items.front()) response.pieces.push_back(comma);
@@ -163,8 +180,8 @@ void ApiHandler::serveList(const std::shared_ptr<Call>& call) {
     if (object.ok()) objects.push_back(*object);
   }
   if (call->accepted.form == Accepted::Form::Table)
-    return call->answer(200, makeTable(arena, kind, objects, call->accepted.metaVersion, call->param("includeObject"), meta, true,
-                                       registry_.clock().now()));
+    return call->answer(200, makeTable(arena, kind, objects, call->accepted.metaVersion, call->param("includeObject"),
+                                       meta, true, registry_.clock().now()));
   for (json::Value& object : objects) object = partialMetadata(arena, object, call->accepted.metaVersion);
   call->answer(200, json::Object(arena)
                         .set("apiVersion", fmt::format("meta.k8s.io/{}", call->accepted.metaVersion))

@@ -5,8 +5,8 @@
 
 namespace stoker::apiserver {
 
-/// A boolean query parameter by Go's rule (apimachinery Convert_Slice_string_To_bool): "false" in any case and "0" are false, all
-/// else that is given is true, the empty value as well ("?watch", and Python's "?watch=True").
+/// A boolean query parameter by Go's rule (apimachinery Convert_Slice_string_To_bool): "false" in any case and "0" are
+/// false, all else that is given is true, the empty value as well ("?watch", and Python's "?watch=True").
 bool queryFlag(const net::Url& url, std::string_view name);
 
 struct ApiHandler::Call {
@@ -38,8 +38,9 @@ struct ApiHandler::Call {
 };
 
 /// meta.k8s.io Table of objects; `columns` false leaves the definitions out (later events of a watch).
-json::Value makeTable(json::Arena& arena, const kube::KindInfo& kind, const std::vector<json::Value>& objects, std::string_view metaVersion,
-                      std::string_view includeObject, json::Value listMetadata, bool columns, Time now);
+json::Value makeTable(json::Arena& arena, const kube::KindInfo& kind, const std::vector<json::Value>& objects,
+                      std::string_view metaVersion, std::string_view includeObject, json::Value listMetadata,
+                      bool columns, Time now);
 json::Value partialMetadata(json::Arena& arena, json::Value object, std::string_view metaVersion);
 
 }  // namespace stoker::apiserver

@@ -6,7 +6,8 @@
 namespace stoker::apiserver {
 namespace {
 
-// Groups in the order they are first served, versions within them in kube's preference order: GA before beta before alpha.
+// Groups in the order they are first served, versions within them in kube's preference order: GA before beta before
+// alpha.
 int versionRank(const std::string& version) {
   if (version.find("alpha") != std::string::npos) return 2;
   if (version.find("beta") != std::string::npos) return 1;
@@ -37,7 +38,8 @@ json::Value strings(json::Arena& arena, const std::vector<std::string>& items) {
   return json::array(arena, out);
 }
 
-json::Value groupObject(json::Arena& arena, const std::string& name, const std::vector<std::string>& versions, bool typed) {
+json::Value groupObject(json::Arena& arena, const std::string& name, const std::vector<std::string>& versions,
+                        bool typed) {
   std::vector<json::Value> list;
   for (const std::string& version : versions)
     list.push_back(json::Object(arena).set("groupVersion", name + "/" + version).set("version", version).build());
@@ -51,7 +53,11 @@ json::Value resourceRow(json::Arena& arena, const std::string& name, const std::
                         const std::string& kind, const std::vector<std::string>& verbs, std::string_view group = {},
                         std::string_view version = {}) {
   json::Object row(arena);
-  row.set("name", name).set("singularName", singular).set("namespaced", namespaced).set("kind", kind).set("verbs", strings(arena, verbs));
+  row.set("name", name)
+      .set("singularName", singular)
+      .set("namespaced", namespaced)
+      .set("kind", kind)
+      .set("verbs", strings(arena, verbs));
   row.setNonEmpty("group", group).setNonEmpty("version", version);
   return row.build();
 }
@@ -59,7 +65,8 @@ json::Value resourceRow(json::Arena& arena, const std::string& name, const std::
 }  // namespace
 
 json::Value coreVersions(json::Arena& arena, const DiscoveryInput& input) {
-  json::Value address = json::Object(arena).set("clientCIDR", "0.0.0.0/0").set("serverAddress", input.serverAddress).build();
+  json::Value address =
+      json::Object(arena).set("clientCIDR", "0.0.0.0/0").set("serverAddress", input.serverAddress).build();
   return json::Object(arena)
       .set("kind", "APIVersions")
       .set("versions", strings(arena, {"v1"}))
@@ -70,7 +77,11 @@ json::Value coreVersions(json::Arena& arena, const DiscoveryInput& input) {
 json::Value groupList(json::Arena& arena, const DiscoveryInput& input) {
   std::vector<json::Value> groups;
   for (const auto& [name, versions] : groupsOf(input)) groups.push_back(groupObject(arena, name, versions, false));
-  return json::Object(arena).set("kind", "APIGroupList").set("apiVersion", "v1").set("groups", json::array(arena, groups)).build();
+  return json::Object(arena)
+      .set("kind", "APIGroupList")
+      .set("apiVersion", "v1")
+      .set("groups", json::array(arena, groups))
+      .build();
 }
 
 std::optional<json::Value> group(json::Arena& arena, const DiscoveryInput& input, const std::string& name) {
@@ -89,20 +100,23 @@ std::optional<json::Value> resourceList(json::Arena& arena, const DiscoveryInput
     if (!kind->categories.empty()) row = json::with(arena, row, "categories", strings(arena, kind->categories));
     rows.push_back(row);
     if (kind->hasStatus)
-      rows.push_back(resourceRow(arena, kind->resource + "/status", "", kind->namespaced, kind->kind, {"get", "patch", "update"}));
+      rows.push_back(
+          resourceRow(arena, kind->resource + "/status", "", kind->namespaced, kind->kind, {"get", "patch", "update"}));
     if (kind->scale)
-      rows.push_back(resourceRow(arena, kind->resource + "/scale", "", kind->namespaced, "Scale", {"get", "patch", "update"}, "autoscaling", "v1"));
+      rows.push_back(resourceRow(arena, kind->resource + "/scale", "", kind->namespaced, "Scale",
+                                 {"get", "patch", "update"}, "autoscaling", "v1"));
     for (const std::string& sub : input.subresources(*kind)) {
       // What these carry is theirs to say in their own documents; clients only look at name and verbs.
-      static const std::map<std::string, std::tuple<std::string, std::vector<std::string>, std::string, std::string>> kKnown = {
-          {"binding", {"Binding", {"create"}, "", ""}},
-          {"finalize", {"Namespace", {"update"}, "", ""}},
-          {"log", {"Pod", {"get"}, "", ""}},
-          {"token", {"TokenRequest", {"create"}, "authentication.k8s.io", "v1"}}};
+      static const std::map<std::string, std::tuple<std::string, std::vector<std::string>, std::string, std::string>>
+          kKnown = {{"binding", {"Binding", {"create"}, "", ""}},
+                    {"finalize", {"Namespace", {"update"}, "", ""}},
+                    {"log", {"Pod", {"get"}, "", ""}},
+                    {"token", {"TokenRequest", {"create"}, "authentication.k8s.io", "v1"}}};
       auto known = kKnown.find(sub);
       if (known == kKnown.end()) continue;
       const auto& [kindName, verbs, subGroup, subVersion] = known->second;
-      rows.push_back(resourceRow(arena, kind->resource + "/" + sub, "", kind->namespaced, kindName, verbs, subGroup, subVersion));
+      rows.push_back(
+          resourceRow(arena, kind->resource + "/" + sub, "", kind->namespaced, kindName, verbs, subGroup, subVersion));
     }
   }
   for (const Review& review : input.reviews)

@@ -17,9 +17,10 @@ struct DiscoveryInput {
   std::string serverAddress;  ///< for APIVersions.serverAddressByClientCIDRs
 };
 
-json::Value coreVersions(json::Arena& arena, const DiscoveryInput& input);                             ///< /api
-json::Value groupList(json::Arena& arena, const DiscoveryInput& input);                                ///< /apis
-std::optional<json::Value> group(json::Arena& arena, const DiscoveryInput& input, const std::string& name);  ///< /apis/G
+json::Value coreVersions(json::Arena& arena, const DiscoveryInput& input);  ///< /api
+json::Value groupList(json::Arena& arena, const DiscoveryInput& input);     ///< /apis
+std::optional<json::Value> group(json::Arena& arena, const DiscoveryInput& input,
+                                 const std::string& name);  ///< /apis/G
 /// /api/v1 or /apis/G/V; nullopt when nothing is served there.
 std::optional<json::Value> resourceList(json::Arena& arena, const DiscoveryInput& input, const std::string& group,
                                         const std::string& version);

@@ -37,7 +37,11 @@ const kube::Schema* messageFor(std::string_view apiVersion, std::string_view kin
 
 ApiHandler::ApiHandler(Registry& registry, const Authenticator& authenticator, const Authorizer& authorizer, Ids& ids,
                        HandlerOptions options)
-    : registry_(registry), authenticator_(authenticator), authorizer_(authorizer), ids_(ids), options_(std::move(options)) {}
+    : registry_(registry),
+      authenticator_(authenticator),
+      authorizer_(authorizer),
+      ids_(ids),
+      options_(std::move(options)) {}
 
 ApiHandler::~ApiHandler() = default;
 
@@ -93,17 +97,24 @@ void ApiHandler::dispatch(const std::shared_ptr<Call>& call) {
   Attributes attributes{.verb = verb, .path = path};
   if (!authorizer_.allowed(call->caller.user, attributes)) return call->fail(forbidden(call->caller.user, attributes));
   if (call->request().method != "GET" && call->request().method != "HEAD")
-    return call->fail(Error(Reason::MethodNotAllowed, fmt::format("{} does not support {}", path, call->request().method)));
+    return call->fail(
+        Error(Reason::MethodNotAllowed, fmt::format("{} does not support {}", path, call->request().method)));
   switch (call->route.what) {
-    case What::Health: return serveHealth(call);
-    case What::Version: return serveVersion(call);
-    case What::OpenApiV2: return serveOpenApi(call);
+    case What::Health:
+      return serveHealth(call);
+    case What::Version:
+      return serveVersion(call);
+    case What::OpenApiV2:
+      return serveOpenApi(call);
     case What::Metrics: {
       std::string text = metrics_ ? metrics_() : std::string();
-      return call->exchange->respond({.headers = {{"Content-Type", "text/plain; version=0.0.4"}}, .body = std::make_shared<const std::string>(std::move(text))});
+      return call->exchange->respond({.headers = {{"Content-Type", "text/plain; version=0.0.4"}},
+                                      .body = std::make_shared<const std::string>(std::move(text))});
     }
-    case What::NotFound: return call->fail(noSuchPath());
-    default: return serveDiscovery(call);
+    case What::NotFound:
+      return call->fail(noSuchPath());
+    default:
+      return serveDiscovery(call);
   }
 }
 
@@ -113,7 +124,9 @@ void ApiHandler::serveHealth(const std::shared_ptr<Call>& call) {
   if (call->request().url.param("verbose"))
     text = fmt::format("[+]ping ok\n[{}]startup {}\n{} check {}\n", ready ? "+" : "-", ready ? "ok" : "not finished",
                        std::string_view(call->request().url.path).substr(1), ready ? "passed" : "failed");
-  call->exchange->respond({.status = ready ? 200 : 500, .headers = {{"Content-Type", "text/plain; charset=utf-8"}}, .body = std::make_shared<const std::string>(std::move(text))});
+  call->exchange->respond({.status = ready ? 200 : 500,
+                           .headers = {{"Content-Type", "text/plain; charset=utf-8"}},
+                           .body = std::make_shared<const std::string>(std::move(text))});
 }
 
 void ApiHandler::serveVersion(const std::shared_ptr<Call>& call) {
@@ -141,7 +154,8 @@ void ApiHandler::serveDiscovery(const std::shared_ptr<Call>& call) {
   auto accepted = negotiate(net::header(call->request().headers, "Accept"), false);
   if (!accepted.ok()) {
     // "application/json;as=APIGroupDiscoveryList" alone: answered in the legacy form, as upstream's older versions do.
-    if (!accepts(net::header(call->request().headers, "Accept"), "application/json")) return call->fail(accepted.error());
+    if (!accepts(net::header(call->request().headers, "Accept"), "application/json"))
+      return call->fail(accepted.error());
     accepted = Accepted{};
   }
   call->accepted = *accepted;
@@ -152,10 +166,17 @@ void ApiHandler::serveDiscovery(const std::shared_ptr<Call>& call) {
   const Route& route = call->route;
   std::optional<json::Value> document;
   switch (route.what) {
-    case Route::What::CoreVersions: document = coreVersions(arena, input); break;
-    case Route::What::Groups: document = groupList(arena, input); break;
-    case Route::What::Group: document = group(arena, input, route.group); break;
-    default: document = resourceList(arena, input, route.group, route.version);
+    case Route::What::CoreVersions:
+      document = coreVersions(arena, input);
+      break;
+    case Route::What::Groups:
+      document = groupList(arena, input);
+      break;
+    case Route::What::Group:
+      document = group(arena, input, route.group);
+      break;
+    default:
+      document = resourceList(arena, input, route.group, route.version);
   }
   if (!document) return call->fail(noSuchPath());
   call->answer(200, *document);
@@ -177,18 +198,24 @@ void ApiHandler::serveOpenApi(const std::shared_ptr<Call>& call) {
     auto& slot = protobuf ? openApiProtobuf_ : openApiJson_;
     if (!slot) {
       auto table = registry_.kinds();
-      slot = std::make_shared<const std::string>(protobuf ? kube::openapiV2Protobuf(table->all()) : kube::openapiV2Json(table->all()));
+      slot = std::make_shared<const std::string>(protobuf ? kube::openapiV2Protobuf(table->all())
+                                                          : kube::openapiV2Json(table->all()));
     }
     body = slot;
     tag = openApiTag_;
   }
-  net::Headers headers{{"ETag", tag}, {"Vary", "Accept"}, {"Cache-Control", "no-cache, private"},
-                       {"Content-Type", protobuf ? "application/com.github.proto-openapi.spec.v2.v1.0+protobuf" : "application/json"}};
-  if (net::header(call->request().headers, "If-None-Match") == tag) return call->exchange->respond({.status = 304, .headers = std::move(headers)});
+  net::Headers headers{
+      {"ETag", tag},
+      {"Vary", "Accept"},
+      {"Cache-Control", "no-cache, private"},
+      {"Content-Type", protobuf ? "application/com.github.proto-openapi.spec.v2.v1.0+protobuf" : "application/json"}};
+  if (net::header(call->request().headers, "If-None-Match") == tag)
+    return call->exchange->respond({.status = 304, .headers = std::move(headers)});
   call->exchange->respond({.headers = std::move(headers), .body = std::move(body)});
 }
 
-// ---- resources -------------------------------------------------------------------------------------------------------
+// ---- resources
+// -------------------------------------------------------------------------------------------------------
 
 void ApiHandler::serveResource(const std::shared_ptr<Call>& call) {
   const Route& route = call->route;
@@ -196,8 +223,8 @@ void ApiHandler::serveResource(const std::shared_ptr<Call>& call) {
   if (!accepted.ok()) return call->fail(accepted.error());
   call->accepted = *accepted;
   for (const Review& review : reviews_)
-    if (review.group == route.group && review.version == route.version && review.resource == route.resource && route.name.empty() &&
-        review.namespaced == !route.namespace_.empty())
+    if (review.group == route.group && review.version == route.version && review.resource == route.resource &&
+        route.name.empty() && review.namespaced == !route.namespace_.empty())
       return serveReview(call, review);
   auto kind = registry_.kinds()->find(route.group, route.version, route.resource);
   bool fits = kind && (kind->namespaced ? !route.namespace_.empty() || route.name.empty() : route.namespace_.empty());
@@ -206,16 +233,23 @@ void ApiHandler::serveResource(const std::shared_ptr<Call>& call) {
 
   if (auto dryRun = call->request().url.param("dryRun"); dryRun && !dryRun->empty()) {
     if (*dryRun != "All")
-      return call->fail(Error(Reason::Invalid, fmt::format(" \"\" is invalid: dryRun: Unsupported value: {}: supported values: \"All\"", quote(*dryRun))));
+      return call->fail(Error(
+          Reason::Invalid,
+          fmt::format(" \"\" is invalid: dryRun: Unsupported value: {}: supported values: \"All\"", quote(*dryRun))));
     call->caller.dryRun = true;
   }
   std::string validation = call->param("fieldValidation");
-  if (validation.empty() || validation == "Warn") call->caller.fieldValidation = FieldValidation::Warn;
-  else if (validation == "Strict") call->caller.fieldValidation = FieldValidation::Strict;
-  else if (validation == "Ignore") call->caller.fieldValidation = FieldValidation::Ignore;
+  if (validation.empty() || validation == "Warn")
+    call->caller.fieldValidation = FieldValidation::Warn;
+  else if (validation == "Strict")
+    call->caller.fieldValidation = FieldValidation::Strict;
+  else if (validation == "Ignore")
+    call->caller.fieldValidation = FieldValidation::Ignore;
   else
-    return call->fail(Error(Reason::Invalid, fmt::format(" \"\" is invalid: fieldValidation: Unsupported value: {}: supported values: "
-                                                         "\"Ignore\", \"Strict\", \"Warn\"", quote(validation))));
+    return call->fail(Error(Reason::Invalid,
+                            fmt::format(" \"\" is invalid: fieldValidation: Unsupported value: {}: supported values: "
+                                        "\"Ignore\", \"Strict\", \"Warn\"",
+                                        quote(validation))));
 
   const std::string& method = call->request().method;
   bool collection = route.name.empty();
@@ -253,14 +287,17 @@ Result<json::Value> ApiHandler::readBody(const std::shared_ptr<Call>& call, json
     // DeleteOptions come in the group of the kind they are about.
     const kube::Schema* message = messageFor(envelope.apiVersion, envelope.kind);
     if (!message)
-      return Error(Reason::UnsupportedMediaType, fmt::format("cannot read a protobuf body of kind {} in version {}; send JSON", envelope.kind, envelope.apiVersion));
+      return Error(Reason::UnsupportedMediaType,
+                   fmt::format("cannot read a protobuf body of kind {} in version {}; send JSON", envelope.kind,
+                               envelope.apiVersion));
     STOKER_TRY(json::Value value, kube::decodeProtobuf(arena, *message, envelope.raw));
     value = json::with(arena, value, "apiVersion", json::string(arena, envelope.apiVersion));
     return json::with(arena, value, "kind", json::string(arena, envelope.kind));
   }
   if (type == BodyType::Yaml) {
     STOKER_TRY(std::vector<json::Value> documents, json::parseYaml(arena, body));
-    if (documents.size() != 1) return Error(Reason::BadRequest, fmt::format("the body must hold one YAML document, got {}", documents.size()));
+    if (documents.size() != 1)
+      return Error(Reason::BadRequest, fmt::format("the body must hold one YAML document, got {}", documents.size()));
     return documents[0];
   }
   return json::parse(arena, body, {.duplicates = duplicates});
@@ -270,14 +307,22 @@ Result<WriteRequest> ApiHandler::readWrite(const std::shared_ptr<Call>& call, Ve
   WriteRequest request{.verb = verb, .target = call->target, .arena = std::make_shared<json::Arena>()};
   STOKER_TRY(BodyType type, bodyType(net::header(call->request().headers, "Content-Type"), verb == Verb::Patch));
   switch (type) {
-    case BodyType::JsonPatch: request.patchType = client::PatchType::Json; break;
-    case BodyType::MergePatch: request.patchType = client::PatchType::Merge; break;
-    case BodyType::StrategicPatch: request.patchType = client::PatchType::Strategic; break;
+    case BodyType::JsonPatch:
+      request.patchType = client::PatchType::Json;
+      break;
+    case BodyType::MergePatch:
+      request.patchType = client::PatchType::Merge;
+      break;
+    case BodyType::StrategicPatch:
+      request.patchType = client::PatchType::Strategic;
+      break;
     case BodyType::ApplyPatch:
       return Error(Reason::UnsupportedMediaType,
-                   "server-side apply is not served yet: use kubectl apply without --server-side - accepted media types include: "
+                   "server-side apply is not served yet: use kubectl apply without --server-side - accepted media "
+                   "types include: "
                    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json");
-    default: break;
+    default:
+      break;
   }
   if (verb != Verb::Delete) {
     STOKER_TRY(request.body, readBody(call, *request.arena, type, &request.duplicates));
@@ -297,7 +342,8 @@ Result<WriteRequest> ApiHandler::readWrite(const std::shared_ptr<Call>& call, Ve
   if (std::string text = call->param("gracePeriodSeconds"); !text.empty()) {
     int64_t seconds = 0;
     auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    if (ec != std::errc() || *end != '\0') return Error(Reason::BadRequest, fmt::format("invalid gracePeriodSeconds {}", quote(text)));
+    if (ec != std::errc() || *end != '\0')
+      return Error(Reason::BadRequest, fmt::format("invalid gracePeriodSeconds {}", quote(text)));
     request.gracePeriodSeconds = seconds;
   }
   if (std::string text = call->param("propagationPolicy"); !text.empty()) request.propagation = text;
@@ -317,34 +363,39 @@ void ApiHandler::serveWrite(const std::shared_ptr<Call>& call, Verb verb) {
   bool deletion = verb == Verb::Delete;
   std::vector<WriteRequest> requests;
   requests.push_back(std::move(*request));
-  registry_.write(call->caller, std::move(requests), client::Mode::Each, [call, deletion](std::vector<Result<Written>> results) {
-    Result<Written>& result = results[0];
-    if (!result.ok()) return call->fail(result.error());
-    call->answerObject(result->created && !deletion ? 201 : 200, result->bytes);
-  });
+  registry_.write(call->caller, std::move(requests), client::Mode::Each,
+                  [call, deletion](std::vector<Result<Written>> results) {
+                    Result<Written>& result = results[0];
+                    if (!result.ok()) return call->fail(result.error());
+                    call->answerObject(result->created && !deletion ? 201 : 200, result->bytes);
+                  });
 }
 
 void ApiHandler::serveDeleteCollection(const std::shared_ptr<Call>& call) {
   auto request = readWrite(call, Verb::Delete);
   if (!request.ok()) return call->fail(request.error());
   ListRequest selection{.labelSelector = call->param("labelSelector"), .fieldSelector = call->param("fieldSelector")};
-  registry_.deleteCollection(call->caller, call->target, selection, *request, [call](Result<std::vector<store::VersionPtr>> deleted) {
-    if (!deleted.ok()) return call->fail(deleted.error());
-    const kube::KindInfo& kind = *call->target.kind;
-    std::string body = fmt::format("{{\"apiVersion\":\"{}\",\"items\":[", kind.apiVersion());
-    for (const store::VersionPtr& version : *deleted) {
-      if (&version != &deleted->front()) body += ',';
-      body += version->bytes;
-    }
-    body += fmt::format("],\"kind\":\"{}\",\"metadata\":{{\"resourceVersion\":\"{}\"}}}}\n", kind.listKind, call->handler->registry_.store().revision());
-    call->answer(200, std::make_shared<const std::string>(std::move(body)));
-  });
+  registry_.deleteCollection(call->caller, call->target, selection, *request,
+                             [call](Result<std::vector<store::VersionPtr>> deleted) {
+                               if (!deleted.ok()) return call->fail(deleted.error());
+                               const kube::KindInfo& kind = *call->target.kind;
+                               std::string body = fmt::format("{{\"apiVersion\":\"{}\",\"items\":[", kind.apiVersion());
+                               for (const store::VersionPtr& version : *deleted) {
+                                 if (&version != &deleted->front()) body += ',';
+                                 body += version->bytes;
+                               }
+                               body += fmt::format("],\"kind\":\"{}\",\"metadata\":{{\"resourceVersion\":\"{}\"}}}}\n",
+                                                   kind.listKind, call->handler->registry_.store().revision());
+                               call->answer(200, std::make_shared<const std::string>(std::move(body)));
+                             });
 }
 
 void ApiHandler::serveReview(const std::shared_ptr<Call>& call, const Review& review) {
   if (call->request().method != "POST")
-    return call->fail(Error(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource"));
-  Attributes attributes{.verb = "create", .group = review.group, .resource = review.resource, .namespace_ = call->route.namespace_};
+    return call->fail(
+        Error(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource"));
+  Attributes attributes{
+      .verb = "create", .group = review.group, .resource = review.resource, .namespace_ = call->route.namespace_};
   if (!authorizer_.allowed(call->caller.user, attributes)) return call->fail(forbidden(call->caller.user, attributes));
   auto type = bodyType(net::header(call->request().headers, "Content-Type"), false);
   if (!type.ok()) return call->fail(type.error());

@@ -19,20 +19,21 @@
 namespace stoker::apiserver {
 
 /// A GET subresource that answers by itself and may stream (pods/log). `parent` is the object the caller may read.
-using ConnectHandler =
-    std::function<void(std::shared_ptr<net::Exchange>, const Caller&, const Target&, std::shared_ptr<json::Doc> parent)>;
+using ConnectHandler = std::function<void(std::shared_ptr<net::Exchange>, const Caller&, const Target&,
+                                          std::shared_ptr<json::Doc> parent)>;
 
 struct HandlerOptions {
   std::string gitVersion = "v1.35.4";  ///< what /version says: the Kubernetes API level
   std::string stokerVersion;
-  int maxInFlightPerUser = 400;        ///< upstream's --max-requests-inflight; one client cannot take all
-  int maxWatchesPerUser = 5000;        ///< a watch is a connection and a buffer
+  int maxInFlightPerUser = 400;            ///< upstream's --max-requests-inflight; one client cannot take all
+  int maxWatchesPerUser = 5000;            ///< a watch is a connection and a buffer
   double minRequestTimeoutSeconds = 1800;  ///< watches without timeoutSeconds last [1,2) times this
 };
 
 class ApiHandler {
  public:
-  ApiHandler(Registry& registry, const Authenticator& authenticator, const Authorizer& authorizer, Ids& ids, HandlerOptions options);
+  ApiHandler(Registry& registry, const Authenticator& authenticator, const Authorizer& authorizer, Ids& ids,
+             HandlerOptions options);
   ~ApiHandler();
   void addReview(Review review) { reviews_.push_back(std::move(review)); }
   void addConnect(const std::string& groupResource, const std::string& subresource, ConnectHandler handler) {
@@ -63,7 +64,8 @@ class ApiHandler {
   void serveWrite(const std::shared_ptr<Call>& call, client::Write::Verb verb);
   void serveDeleteCollection(const std::shared_ptr<Call>& call);
   Result<WriteRequest> readWrite(const std::shared_ptr<Call>& call, client::Write::Verb verb);
-  Result<json::Value> readBody(const std::shared_ptr<Call>& call, json::Arena& arena, BodyType type, std::vector<std::string>* duplicates);
+  Result<json::Value> readBody(const std::shared_ptr<Call>& call, json::Arena& arena, BodyType type,
+                               std::vector<std::string>* duplicates);
   std::vector<std::string> subresourcesOf(const kube::KindInfo& kind) const;
   bool enter(const std::string& user, bool watch);
   void leave(const std::string& user, bool watch);

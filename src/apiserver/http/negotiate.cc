@@ -29,10 +29,14 @@ std::vector<Media> parseAccept(std::string_view accept) {
       if (equals == std::string_view::npos) continue;
       std::string key = toLower(trim(part.substr(0, equals)));
       std::string value(trim(part.substr(equals + 1)));
-      if (key == "q") media.quality = std::atof(value.c_str());
-      else if (key == "as") media.as = value;
-      else if (key == "g") media.group = value;
-      else if (key == "v") media.version = value;
+      if (key == "q")
+        media.quality = std::atof(value.c_str());
+      else if (key == "as")
+        media.as = value;
+      else if (key == "g")
+        media.group = value;
+      else if (key == "v")
+        media.version = value;
     }
     out.push_back(std::move(media));
   }
@@ -51,14 +55,19 @@ Result<Accepted> negotiate(std::string_view accept, bool canTransform) {
     accepted.yaml = media.type == "application/yaml";
     if (!json && !accepted.yaml) continue;
     if (media.as.empty()) return accepted;
-    if (!canTransform || media.group != "meta.k8s.io" || (media.version != "v1" && media.version != "v1beta1")) continue;
+    if (!canTransform || media.group != "meta.k8s.io" || (media.version != "v1" && media.version != "v1beta1"))
+      continue;
     accepted.metaVersion = media.version;
-    if (media.as == "Table") accepted.form = Accepted::Form::Table;
-    else if (media.as == "PartialObjectMetadata" || media.as == "PartialObjectMetadataList") accepted.form = Accepted::Form::PartialMetadata;
-    else continue;
+    if (media.as == "Table")
+      accepted.form = Accepted::Form::Table;
+    else if (media.as == "PartialObjectMetadata" || media.as == "PartialObjectMetadataList")
+      accepted.form = Accepted::Form::PartialMetadata;
+    else
+      continue;
     return accepted;
   }
-  return Error(Reason::NotAcceptable, "only the following media types are accepted: application/json, application/yaml");
+  return Error(Reason::NotAcceptable,
+               "only the following media types are accepted: application/json, application/yaml");
 }
 
 Result<BodyType> bodyType(std::string_view contentType, bool isPatch) {
@@ -68,16 +77,20 @@ Result<BodyType> bodyType(std::string_view contentType, bool isPatch) {
     if (type == "application/merge-patch+json") return BodyType::MergePatch;
     if (type == "application/strategic-merge-patch+json") return BodyType::StrategicPatch;
     if (type == "application/apply-patch+yaml") return BodyType::ApplyPatch;
-    return Error(Reason::UnsupportedMediaType,
-                 "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
-                 "application/merge-patch+json, application/strategic-merge-patch+json");
+    return Error(
+        Reason::UnsupportedMediaType,
+        "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
+        "application/merge-patch+json, application/strategic-merge-patch+json");
   }
   if (type.empty() || type == "application/json" || type == "*/*" || type == "text/json") return BodyType::Json;
   if (type == "application/yaml") return BodyType::Yaml;
   if (type == "application/vnd.kubernetes.protobuf") return BodyType::Protobuf;
-  return Error(Reason::UnsupportedMediaType,
-               fmt::format("the body of the request was in an unknown format ({}) - accepted media types include: application/json, "
-                           "application/yaml, application/vnd.kubernetes.protobuf", type));
+  return Error(
+      Reason::UnsupportedMediaType,
+      fmt::format(
+          "the body of the request was in an unknown format ({}) - accepted media types include: application/json, "
+          "application/yaml, application/vnd.kubernetes.protobuf",
+          type));
 }
 
 bool accepts(std::string_view accept, std::string_view mediaType) {

@@ -14,7 +14,8 @@ struct Accepted {
   bool yaml = false;
   std::string metaVersion;  ///< of Table and PartialObjectMetadata: v1 or v1beta1
 };
-/// From an Accept header (empty: JSON). The first acceptable entry by q-value and order. NotAcceptable (406) when none is.
+/// From an Accept header (empty: JSON). The first acceptable entry by q-value and order. NotAcceptable (406) when none
+/// is.
 Result<Accepted> negotiate(std::string_view accept, bool canTransform);
 
 enum class BodyType { Json, Yaml, Protobuf, JsonPatch, MergePatch, StrategicPatch, ApplyPatch };

@@ -15,14 +15,21 @@ TEST(Negotiate, theFirstAcceptableFormWins) {
     bool yaml;
   };
   for (const Case& c : {
-           Case{"", true, Form::Object, false}, Case{"*/*", true, Form::Object, false}, Case{"application/json", true, Form::Object, false},
-           Case{"application/yaml", true, Form::Object, true}, Case{"APPLICATION/YAML;q=0.5, application/json", true, Form::Object, false},
-           Case{"application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", true, Form::Table, false},
+           Case{"", true, Form::Object, false},
+           Case{"*/*", true, Form::Object, false},
+           Case{"application/json", true, Form::Object, false},
+           Case{"application/yaml", true, Form::Object, true},
+           Case{"APPLICATION/YAML;q=0.5, application/json", true, Form::Object, false},
+           Case{"application/json;as=Table;v=v1;g=meta.k8s.io,application/"
+                "json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+                true, Form::Table, false},
            Case{"application/json;as=Table;v=v1;g=meta.k8s.io,application/json", false, Form::Object, false},
            Case{"application/json;as=Table;v=v2;g=meta.k8s.io,application/json", true, Form::Object, false},
            Case{"application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", true, Form::PartialMetadata, false},
            Case{"application/vnd.kubernetes.protobuf,application/json", true, Form::Object, false},
-           Case{"application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json", true, Form::PartialMetadata, false},
+           Case{"application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/"
+                "json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+                true, Form::PartialMetadata, false},
            Case{"text/html, */*;q=0.1", true, Form::Object, false},
        }) {
     auto accepted = negotiate(c.accept, c.canTransform);
@@ -34,7 +41,8 @@ TEST(Negotiate, theFirstAcceptableFormWins) {
 }
 
 TEST(Negotiate, whatCannotBeMadeIsSaid) {
-  for (const char* accept : {"text/html", "application/vnd.kubernetes.protobuf", "application/json;q=0", "application/json;as=Picture;v=v1;g=meta.k8s.io"}) {
+  for (const char* accept : {"text/html", "application/vnd.kubernetes.protobuf", "application/json;q=0",
+                             "application/json;as=Picture;v=v1;g=meta.k8s.io"}) {
     auto accepted = negotiate(accept, true);
     ASSERT_FALSE(accepted.ok()) << accept;
     EXPECT_EQ(accepted.error().reason, Reason::NotAcceptable);

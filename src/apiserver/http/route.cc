@@ -18,9 +18,12 @@ Route parseRoute(std::string_view path) {
     if (parts.size() <= 2) route.what = What::Health;
     return route;
   }
-  if (first == "version" && parts.size() == 1) route.what = What::Version;
-  else if (first == "metrics" && parts.size() == 1) route.what = What::Metrics;
-  else if (first == "openapi" && parts.size() == 2 && parts[1] == "v2") route.what = What::OpenApiV2;
+  if (first == "version" && parts.size() == 1)
+    route.what = What::Version;
+  else if (first == "metrics" && parts.size() == 1)
+    route.what = What::Metrics;
+  else if (first == "openapi" && parts.size() == 2 && parts[1] == "v2")
+    route.what = What::OpenApiV2;
   if (first != "api" && first != "apis") return route;
 
   size_t at = 1;
@@ -51,7 +54,8 @@ Route parseRoute(std::string_view path) {
   }
   auto left = [&] { return parts.size() - at; };
   // namespaces/NS/RESOURCE...; but namespaces/NS and its own subresources are about the namespace itself.
-  if (parts[at] == "namespaces" && left() >= 3 && !(left() == 3 && (parts[at + 2] == "status" || parts[at + 2] == "finalize"))) {
+  if (parts[at] == "namespaces" && left() >= 3 &&
+      !(left() == 3 && (parts[at + 2] == "status" || parts[at + 2] == "finalize"))) {
     route.namespace_ = parts[at + 1];
     at += 2;
   }

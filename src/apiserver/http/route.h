@@ -11,14 +11,14 @@ namespace stoker::apiserver {
 struct Route {
   enum class What {
     NotFound,
-    Health,         ///< /healthz, /livez, /readyz and one level below
-    Version,        ///< /version
-    Metrics,        ///< /metrics
-    OpenApiV2,      ///< /openapi/v2
-    CoreVersions,   ///< /api
-    Groups,         ///< /apis
-    Group,          ///< /apis/G
-    GroupVersion,   ///< /api/v1, /apis/G/V
+    Health,        ///< /healthz, /livez, /readyz and one level below
+    Version,       ///< /version
+    Metrics,       ///< /metrics
+    OpenApiV2,     ///< /openapi/v2
+    CoreVersions,  ///< /api
+    Groups,        ///< /apis
+    Group,         ///< /apis/G
+    GroupVersion,  ///< /api/v1, /apis/G/V
     Resource,
   } what = What::NotFound;
   std::string group, version;

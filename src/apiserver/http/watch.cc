@@ -7,14 +7,17 @@
 namespace stoker::apiserver {
 namespace {
 
-constexpr double kBookmarkSeconds = 60;      // upstream's bookmark frequency
-constexpr double kLastBookmarkSeconds = 2;   // and one shortly before the deadline
+constexpr double kBookmarkSeconds = 60;     // upstream's bookmark frequency
+constexpr double kLastBookmarkSeconds = 2;  // and one shortly before the deadline
 
 std::string_view typeText(store::Event::Type type) {
   switch (type) {
-    case store::Event::Type::Added: return "ADDED";
-    case store::Event::Type::Modified: return "MODIFIED";
-    case store::Event::Type::Deleted: return "DELETED";
+    case store::Event::Type::Added:
+      return "ADDED";
+    case store::Event::Type::Modified:
+      return "MODIFIED";
+    case store::Event::Type::Deleted:
+      return "DELETED";
   }
   return "";
 }
@@ -29,7 +32,8 @@ std::string leavingObject(const store::Event& event) {
   json::Arena arena;
   auto object = json::parse(arena, last->bytes);
   if (!object.ok()) return last->bytes;
-  return json::print(json::withPath(arena, *object, {"metadata", "resourceVersion"}, json::string(arena, std::to_string(event.revision))));
+  return json::print(json::withPath(arena, *object, {"metadata", "resourceVersion"},
+                                    json::string(arena, std::to_string(event.revision))));
 }
 
 }  // namespace
@@ -44,12 +48,14 @@ class ApiHandler::WatchSession : public std::enable_shared_from_this<WatchSessio
     auto self = shared_from_this();
     std::string user = call_->caller.user.name;
     if (!handler_.enter(user, true)) {
-      Error error(Reason::TooManyRequests, fmt::format("user \"{}\" has too many watches open; close some and try again", user));
+      Error error(Reason::TooManyRequests,
+                  fmt::format("user \"{}\" has too many watches open; close some and try again", user));
       error.retryAfterSeconds = 1;
       return call_->fail(error);
     }
     counted_ = user;
-    auto id = handler_.registry_.watch(call_->caller, call_->target, request, [self](const Seen& seen) { self->onSeen(seen); });
+    auto id = handler_.registry_.watch(call_->caller, call_->target, request,
+                                       [self](const Seen& seen) { self->onSeen(seen); });
     if (!id.ok()) {
       handler_.leave(user, true);
       counted_.clear();
@@ -114,7 +120,8 @@ class ApiHandler::WatchSession : public std::enable_shared_from_this<WatchSessio
       if (!initialEndBookmark_) return nullptr;
       return std::make_shared<const std::string>(bookmarkLine(seen.revision, true));
     }
-    bool leaving = seen.type == store::Event::Type::Deleted && seen.event && seen.event->type != store::Event::Type::Deleted;
+    bool leaving =
+        seen.type == store::Event::Type::Deleted && seen.event && seen.event->type != store::Event::Type::Deleted;
     if (call_->accepted.form == Accepted::Form::Object && kind.storage) {
       if (!seen.event) return std::make_shared<const std::string>(line("ADDED", seen.object->bytes));
       int slot = leaving ? 3 : static_cast<int>(seen.type);
@@ -126,14 +133,16 @@ class ApiHandler::WatchSession : public std::enable_shared_from_this<WatchSessio
     std::string text = leaving ? leavingObject(*seen.event) : *handler_.registry_.bytesFor(kind, seen.object);
     auto object = json::parse(arena, text);
     if (!object.ok()) return nullptr;
-    if (leaving && !kind.storage) *object = json::with(arena, *object, "apiVersion", json::string(arena, kind.apiVersion()));
+    if (leaving && !kind.storage)
+      *object = json::with(arena, *object, "apiVersion", json::string(arena, kind.apiVersion()));
     json::Value shown = *object;
     if (call_->accepted.form == Accepted::Form::PartialMetadata) {
       shown = partialMetadata(arena, *object, call_->accepted.metaVersion);
     } else if (call_->accepted.form == Accepted::Form::Table) {
-      json::Value meta = json::Object(arena).set("resourceVersion", object->at({"metadata", "resourceVersion"})).build();
-      shown = makeTable(arena, kind, {*object}, call_->accepted.metaVersion, call_->param("includeObject"), meta, !columnsSent_,
-                        handler_.registry_.clock().now());
+      json::Value meta =
+          json::Object(arena).set("resourceVersion", object->at({"metadata", "resourceVersion"})).build();
+      shown = makeTable(arena, kind, {*object}, call_->accepted.metaVersion, call_->param("includeObject"), meta,
+                        !columnsSent_, handler_.registry_.clock().now());
       columnsSent_ = true;
     }
     return std::make_shared<const std::string>(line(typeText(seen.type), json::print(shown)));
@@ -147,10 +156,14 @@ class ApiHandler::WatchSession : public std::enable_shared_from_this<WatchSessio
     if (initialEnd) metadata.set("annotations", json::Object(arena).set("k8s.io/initial-events-end", "true").build());
     json::Value object;
     if (call_->accepted.form == Accepted::Form::Table)
-      object = makeTable(arena, kind, {}, call_->accepted.metaVersion, "None", json::without(arena, metadata.build(), "creationTimestamp"),
-                         false, {});
+      object = makeTable(arena, kind, {}, call_->accepted.metaVersion, "None",
+                         json::without(arena, metadata.build(), "creationTimestamp"), false, {});
     else
-      object = json::Object(arena).set("apiVersion", kind.apiVersion()).set("kind", kind.kind).set("metadata", metadata.build()).build();
+      object = json::Object(arena)
+                   .set("apiVersion", kind.apiVersion())
+                   .set("kind", kind.kind)
+                   .set("metadata", metadata.build())
+                   .build();
     return line("BOOKMARK", json::print(object));
   }
 
@@ -207,8 +220,10 @@ class ApiHandler::WatchSession : public std::enable_shared_from_this<WatchSessio
 };
 
 void ApiHandler::serveWatch(const std::shared_ptr<Call>& call) {
-  WatchRequest request{.labelSelector = call->param("labelSelector"), .fieldSelector = call->param("fieldSelector"),
-                       .resourceVersion = call->param("resourceVersion"), .sendInitialEvents = call->flag("sendInitialEvents"),
+  WatchRequest request{.labelSelector = call->param("labelSelector"),
+                       .fieldSelector = call->param("fieldSelector"),
+                       .resourceVersion = call->param("resourceVersion"),
+                       .sendInitialEvents = call->flag("sendInitialEvents"),
                        .resourceVersionMatch = call->param("resourceVersionMatch"),
                        .sendInitialEventsGiven = call->request().url.param("sendInitialEvents").has_value()};
   if (!call->target.name.empty()) {
@@ -220,7 +235,9 @@ void ApiHandler::serveWatch(const std::shared_ptr<Call>& call) {
     int64_t asked = 0;
     auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), asked);
     if (ec != std::errc() || *end != '\0' || asked < 0)
-      return call->fail(Error(Reason::BadRequest, fmt::format("invalid timeoutSeconds \"{}\": it must be a whole number, 0 or more", text)));
+      return call->fail(
+          Error(Reason::BadRequest,
+                fmt::format("invalid timeoutSeconds \"{}\": it must be a whole number, 0 or more", text)));
     if (asked > 0) seconds = static_cast<double>(asked);
   }
   std::make_shared<WatchSession>(*this, call)->start(request, seconds, call->flag("allowWatchBookmarks"));

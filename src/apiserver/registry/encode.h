@@ -7,8 +7,8 @@
 namespace stoker::apiserver {
 
 struct Encoded {
-  std::string bytes;          ///< canonical, metadata.resourceVersion empty
-  size_t revisionAt = 0;      ///< where its digits go
+  std::string bytes;      ///< canonical, metadata.resourceVersion empty
+  size_t revisionAt = 0;  ///< where its digits go
 };
 /// `object` must have metadata. An existing resourceVersion is replaced by the empty one.
 Encoded encodeObject(json::Value object);

@@ -25,21 +25,25 @@ std::vector<Cause> validateMetadata(json::Value metadata, json::Value old) {
     for (const std::string& problem : kube::qualifiedName(label.key))
       bad("FieldValueInvalid", "metadata.labels", fmt::format("Invalid value: {}: {}", quote(label.key), problem));
     for (const std::string& problem : kube::labelValue(label.value.asString()))
-      bad("FieldValueInvalid", "metadata.labels", fmt::format("Invalid value: {}: {}", quote(label.value.asString()), problem));
+      bad("FieldValueInvalid", "metadata.labels",
+          fmt::format("Invalid value: {}: {}", quote(label.value.asString()), problem));
   }
   size_t bytes = 0;
   for (const json::Member& annotation : metadata["annotations"].members()) {
     bytes += annotation.key.size() + annotation.value.asString().size();
     for (const std::string& problem : kube::qualifiedName(toLower(annotation.key)))
-      bad("FieldValueInvalid", "metadata.annotations", fmt::format("Invalid value: {}: {}", quote(annotation.key), problem));
+      bad("FieldValueInvalid", "metadata.annotations",
+          fmt::format("Invalid value: {}: {}", quote(annotation.key), problem));
   }
   if (bytes > kMaxAnnotationBytes)
-    bad("FieldValueTooLong", "metadata.annotations", fmt::format("Too long: may not be more than {} bytes", kMaxAnnotationBytes));
+    bad("FieldValueTooLong", "metadata.annotations",
+        fmt::format("Too long: may not be more than {} bytes", kMaxAnnotationBytes));
   size_t controllers = 0, index = 0;
   for (json::Value owner : metadata["ownerReferences"].items()) {
     for (std::string_view field : {"apiVersion", "kind", "name", "uid"})
       if (owner[field].asString().empty())
-        bad("FieldValueRequired", fmt::format("metadata.ownerReferences[{}].{}", index, field), fmt::format("Required value: {} must not be empty", field));
+        bad("FieldValueRequired", fmt::format("metadata.ownerReferences[{}].{}", index, field),
+            fmt::format("Required value: {} must not be empty", field));
     controllers += owner["controller"].asBool();
     ++index;
   }
@@ -57,15 +61,19 @@ std::vector<Cause> validateMetadata(json::Value metadata, json::Value old) {
   }
   if (!added.empty() && old.has("deletionTimestamp"))
     bad("FieldValueForbidden", "metadata.finalizers",
-        fmt::format("Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}", added));
+        fmt::format("Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
+                    "[]string{{{}}}",
+                    added));
   return causes;
 }
 
 json::Value keepSystemMetadata(json::Arena& arena, json::Value metadata, json::Value old) {
   for (std::string_view field : {"name", "namespace", "uid", "creationTimestamp", "generation", "deletionTimestamp",
                                  "deletionGracePeriodSeconds", "generateName"}) {
-    if (const json::Value* value = old.find(field)) metadata = json::with(arena, metadata, field, *value);
-    else metadata = json::without(arena, metadata, field);
+    if (const json::Value* value = old.find(field))
+      metadata = json::with(arena, metadata, field, *value);
+    else
+      metadata = json::without(arena, metadata, field);
   }
   metadata = json::without(arena, metadata, "managedFields");
   return json::without(arena, metadata, "selfLink");

@@ -52,7 +52,8 @@ std::string encodeToken(uint64_t revision, std::string_view start) {
 }
 
 Result<Token> decodeToken(std::string_view text) {
-  Error bad(Reason::BadRequest, "continue key is not valid: it must be the token of an earlier list response, unchanged");
+  Error bad(Reason::BadRequest,
+            "continue key is not valid: it must be the token of an earlier list response, unchanged");
   auto decoded = base64UrlDecode(text);
   if (!decoded) return bad;
   json::Arena arena;
@@ -67,7 +68,8 @@ Result<Token> decodeToken(std::string_view text) {
 
 }  // namespace
 
-// ---- KindTable -------------------------------------------------------------------------------------------------------
+// ---- KindTable
+// -------------------------------------------------------------------------------------------------------
 
 KindTable::KindTable(std::vector<kube::KindPtr> kinds) : kinds_(std::move(kinds)) {
   for (const kube::KindPtr& kind : kinds_) {
@@ -89,7 +91,8 @@ kube::KindPtr KindTable::storageOf(const kube::KindInfo& kind) const {
 
 std::vector<std::string> Strategy::validateName(std::string_view name) const { return kube::dns1123Subdomain(name); }
 
-// ---- set-up ----------------------------------------------------------------------------------------------------------
+// ---- set-up
+// ----------------------------------------------------------------------------------------------------------
 
 Registry::Registry(store::Store& store, Ids& ids, const Clock& clock)
     : store_(store), ids_(ids), clock_(clock), kinds_(std::make_shared<KindTable>(kube::builtinKinds())) {}
@@ -110,8 +113,9 @@ void Registry::addCall(const std::string& groupResource, const std::string& name
 
 Result<void> Registry::start() {
   // The listing is read by reloadKinds; the watch only says that something changed.
-  auto watch = store_.listAndWatch({.prefix = std::string(kCrds) + "/"}, [](const store::Listing&) {},
-                                   [this](const store::EventPtr&) { reloadKinds(); });
+  auto watch = store_.listAndWatch(
+      {.prefix = std::string(kCrds) + "/"}, [](const store::Listing&) {},
+      [this](const store::EventPtr&) { reloadKinds(); });
   if (!watch.ok()) return watch.error();
   crdWatch_ = *watch;
   reloadKinds();
@@ -176,11 +180,16 @@ void Registry::forEach(std::string_view groupResource, std::string_view ns,
   for (const store::VersionPtr& version : listing->items) visit(version);
 }
 
-// ---- reading ---------------------------------------------------------------------------------------------------------
+// ---- reading
+// ---------------------------------------------------------------------------------------------------------
 
 Result<void> Registry::authorize(const Caller& caller, std::string_view verb, const Target& target) const {
-  Attributes attributes{.verb = verb, .group = target.kind->group, .resource = target.kind->resource,
-                        .subresource = target.subresource, .namespace_ = target.namespace_, .name = target.name};
+  Attributes attributes{.verb = verb,
+                        .group = target.kind->group,
+                        .resource = target.kind->resource,
+                        .subresource = target.subresource,
+                        .namespace_ = target.namespace_,
+                        .name = target.name};
   if (authorizer_ && !authorizer_->allowed(caller.user, attributes)) return forbidden(caller.user, attributes);
   return {};
 }
@@ -192,12 +201,14 @@ Result<store::VersionPtr> Registry::get(const Caller& caller, const Target& targ
   return version;
 }
 
-std::shared_ptr<const std::string> Registry::bytesFor(const kube::KindInfo& kind, const store::VersionPtr& version) const {
+std::shared_ptr<const std::string> Registry::bytesFor(const kube::KindInfo& kind,
+                                                      const store::VersionPtr& version) const {
   if (kind.storage) return {version, &version->bytes};
   json::Arena arena;
   auto object = json::parse(arena, version->bytes);
   if (!object.ok()) return {version, &version->bytes};
-  return std::make_shared<const std::string>(json::print(json::with(arena, *object, "apiVersion", json::string(arena, kind.apiVersion()))));
+  return std::make_shared<const std::string>(
+      json::print(json::with(arena, *object, "apiVersion", json::string(arena, kind.apiVersion()))));
 }
 
 std::function<bool(const store::Version&)> Registry::matcher(const kube::LabelSelector& labels,
@@ -232,17 +243,20 @@ struct Selectors {
   kube::FieldSelector fields;
 };
 
-Result<Selectors> readSelectors(const kube::KindInfo& kind, const std::string& labelText, const std::string& fieldText) {
+Result<Selectors> readSelectors(const kube::KindInfo& kind, const std::string& labelText,
+                                const std::string& fieldText) {
   Selectors out;
   STOKER_TRY(out.labels, kube::LabelSelector::parse(labelText));
   STOKER_TRY(out.fields, kube::FieldSelector::parse(fieldText));
   for (const auto& term : out.fields.terms()) {
     bool known = term.field == "metadata.name" || (term.field == "metadata.namespace" && kind.namespaced) ||
-                 std::find(kind.selectableFields.begin(), kind.selectableFields.end(), term.field) != kind.selectableFields.end();
+                 std::find(kind.selectableFields.begin(), kind.selectableFields.end(), term.field) !=
+                     kind.selectableFields.end();
     if (!known)
-      return Error(Reason::BadRequest, fmt::format("Unable to find {} that match label selector \"{}\", field selector \"{}\": "
-                                                   "field label not supported: {}",
-                                                   quote(kind.groupResource()), labelText, fieldText, term.field));
+      return Error(Reason::BadRequest,
+                   fmt::format("Unable to find {} that match label selector \"{}\", field selector \"{}\": "
+                               "field label not supported: {}",
+                               quote(kind.groupResource()), labelText, fieldText, term.field));
   }
   return out;
 }
@@ -262,13 +276,16 @@ Result<ListAnswer> Registry::list(const Caller& caller, const Target& target, co
   };
   if (!match.empty()) {
     if (match != "Exact" && match != "NotOlderThan")
-      return refused(fmt::format("resourceVersionMatch: Unsupported value: {}: supported values: \"Exact\", \"NotOlderThan\"", quote(match)));
+      return refused(fmt::format(
+          "resourceVersionMatch: Unsupported value: {}: supported values: \"Exact\", \"NotOlderThan\"", quote(match)));
     if (request.resourceVersion.empty())
-      return refused("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
+      return refused(
+          "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
     if (!request.continueToken.empty())
       return refused("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided");
     if (match == "Exact" && *asked == 0)
-      return refused("resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+      return refused(
+          "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
   }
   uint64_t current = store_.revision();
   if (*asked > current) return tooLarge(*asked, current);
@@ -277,8 +294,7 @@ Result<ListAnswer> Registry::list(const Caller& caller, const Target& target, co
   bool exact = match == "Exact" || (match.empty() && *asked != 0 && request.limit > 0);
   if (exact) options.revision = *asked;
   if (!request.continueToken.empty()) {
-    if (*asked != 0)
-      return Error(Reason::BadRequest, "specifying resource version is not allowed when using continue");
+    if (*asked != 0) return Error(Reason::BadRequest, "specifying resource version is not allowed when using continue");
     STOKER_TRY(Token token, decodeToken(request.continueToken));
     if (token.revision > current) return tooLarge(token.revision, current);
     options.revision = token.revision;
@@ -302,19 +318,23 @@ Result<ListAnswer> Registry::list(const Caller& caller, const Target& target, co
   auto listing = store_.list(options);
   if (!listing.ok()) {
     if (listing.error().reason != Reason::Expired) return listing.error();
-    Error error = expired("The provided continue parameter is too old to display a consistent list result. You can start a new list "
-                          "without the continue parameter, or use the continue token in this response to retrieve the remainder of "
-                          "the results. Continuing with the provided token results in an inconsistent list - objects that were "
-                          "created, modified, or deleted between the time the first chunk was returned and now may show up in the list.");
-    if (request.continueToken.empty()) error.message = fmt::format("The resourceVersion for the provided list is too old: {}", *asked);
-    else error.continueToken = encodeToken(0, std::string_view(options.startAfter).substr(options.prefix.size()));
+    Error error = expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+        "without the continue parameter, or use the continue token in this response to retrieve the remainder of "
+        "the results. Continuing with the provided token results in an inconsistent list - objects that were "
+        "created, modified, or deleted between the time the first chunk was returned and now may show up in the list.");
+    if (request.continueToken.empty())
+      error.message = fmt::format("The resourceVersion for the provided list is too old: {}", *asked);
+    else
+      error.continueToken = encodeToken(0, std::string_view(options.startAfter).substr(options.prefix.size()));
     return error;
   }
   answer.revision = listing->revision;
   if (!matches) {
     answer.items = std::move(listing->items);
     if (listing->more) {
-      answer.continueToken = encodeToken(answer.revision, std::string_view(answer.items.back()->key).substr(options.prefix.size()));
+      answer.continueToken =
+          encodeToken(answer.revision, std::string_view(answer.items.back()->key).substr(options.prefix.size()));
       answer.remaining = static_cast<int64_t>(listing->remaining);
     }
     return answer;
@@ -322,7 +342,8 @@ Result<ListAnswer> Registry::list(const Caller& caller, const Target& target, co
   for (store::VersionPtr& version : listing->items) {
     if (!matches(*version)) continue;
     if (limit > 0 && answer.items.size() == limit) {
-      answer.continueToken = encodeToken(answer.revision, std::string_view(answer.items.back()->key).substr(options.prefix.size()));
+      answer.continueToken =
+          encodeToken(answer.revision, std::string_view(answer.items.back()->key).substr(options.prefix.size()));
       break;
     }
     answer.items.push_back(std::move(version));
@@ -342,20 +363,28 @@ Result<store::WatchId> Registry::watch(const Caller& caller, const Target& targe
     return error;
   };
   if (request.sendInitialEventsGiven && request.resourceVersionMatch != "NotOlderThan")
-    return refused("Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan", "resourceVersionMatch");
+    return refused("Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+                   "resourceVersionMatch");
   if (!request.sendInitialEventsGiven && !request.resourceVersionMatch.empty())
-    return refused("Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided", "resourceVersionMatch");
+    return refused("Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                   "resourceVersionMatch");
   uint64_t current = store_.revision();
   if (*asked > current) return tooLarge(*asked, current);
 
   auto matches = matcher(selectors.labels, selectors.fields);
   auto onEvent = [matches, onSeen](const store::EventPtr& event) {
     using Type = store::Event::Type;
-    if (!matches) return onSeen({.type = event->type, .event = event, .object = event->object, .revision = event->revision});
+    if (!matches)
+      return onSeen({.type = event->type, .event = event, .object = event->object, .revision = event->revision});
     bool before = event->previous && matches(*event->previous);
     bool after = event->type != Type::Deleted && matches(*event->object);
-    if (after) onSeen({.type = before ? Type::Modified : Type::Added, .event = event, .object = event->object, .revision = event->revision});
-    else if (before) onSeen({.type = Type::Deleted, .event = event, .object = event->object, .revision = event->revision});
+    if (after)
+      onSeen({.type = before ? Type::Modified : Type::Added,
+              .event = event,
+              .object = event->object,
+              .revision = event->revision});
+    else if (before)
+      onSeen({.type = Type::Deleted, .event = event, .object = event->object, .revision = event->revision});
   };
   std::string prefix = storeKey(target.kind->groupResource(), target.namespace_, "");
   // "" and "0": the state first, then what follows. sendInitialEvents asks for the same at any revision.
@@ -372,8 +401,15 @@ Result<store::WatchId> Registry::watch(const Caller& caller, const Target& targe
       [&](const store::Listing& listing) {
         for (const store::VersionPtr& version : listing.items)
           if (!matches || matches(*version))
-            onSeen({.type = store::Event::Type::Added, .event = nullptr, .object = version, .revision = version->revision});
-        onSeen({.type = store::Event::Type::Added, .event = nullptr, .object = nullptr, .initialEnd = true, .revision = listing.revision});
+            onSeen({.type = store::Event::Type::Added,
+                    .event = nullptr,
+                    .object = version,
+                    .revision = version->revision});
+        onSeen({.type = store::Event::Type::Added,
+                .event = nullptr,
+                .object = nullptr,
+                .initialEnd = true,
+                .revision = listing.revision});
       },
       onEvent);
 }

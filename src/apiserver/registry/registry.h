@@ -3,8 +3,8 @@
 // The API without HTTP: authorization, admission, validation, storage and watch for every kind alike. HTTP handlers,
 // LocalCluster and the simulator call it; nothing reaches the store by another way.
 //
-// A write is prepared against the head of the store on the caller's thread (pure but for reading), then committed with a
-// guard on what it was derived from. Conflicts of writes that do not name a resourceVersion are prepared again.
+// A write is prepared against the head of the store on the caller's thread (pure but for reading), then committed with
+// a guard on what it was derived from. Conflicts of writes that do not name a resourceVersion are prepared again.
 #pragma once
 
 #include <atomic>
@@ -55,11 +55,11 @@ struct Target {
 struct WriteRequest {
   client::Write::Verb verb = client::Write::Verb::Create;
   Target target;
-  std::shared_ptr<json::Arena> arena;     ///< owns `body` and everything made on the way
-  json::Value body;                       ///< object, patch, or DeleteOptions already read into the fields below
-  std::vector<std::string> duplicates;    ///< keys the body gave twice
+  std::shared_ptr<json::Arena> arena;   ///< owns `body` and everything made on the way
+  json::Value body;                     ///< object, patch, or DeleteOptions already read into the fields below
+  std::vector<std::string> duplicates;  ///< keys the body gave twice
   client::PatchType patchType = client::PatchType::Merge;
-  std::string resourceVersion, uid;       ///< preconditions beside those in the body
+  std::string resourceVersion, uid;  ///< preconditions beside those in the body
   std::optional<int64_t> gracePeriodSeconds;
   std::string propagation;
 };
@@ -133,12 +133,13 @@ class Registry final : public StateReader {
   /// /scale of an object: autoscaling/v1 Scale made from, or written to, the paths its kind declares.
   Result<json::Value> getScale(const Caller& caller, const Target& target, json::Arena& arena) const;
 
-  /// Sequence: in order, as one transaction where possible (never two writes of one object in one); the first failure stops
-  /// the rest. Each: independent. `done` runs on the commit thread, or before write() returns when nothing was committed.
+  /// Sequence: in order, as one transaction where possible (never two writes of one object in one); the first failure
+  /// stops the rest. Each: independent. `done` runs on the commit thread, or before write() returns when nothing was
+  /// committed.
   void write(const Caller& caller, std::vector<WriteRequest> requests, client::Mode mode, WriteDone done);
   /// Deletes all that match; every object with its own guard.
-  void deleteCollection(const Caller& caller, const Target& target, const ListRequest& selection, const WriteRequest& options,
-                        std::function<void(Result<std::vector<store::VersionPtr>>)> done);
+  void deleteCollection(const Caller& caller, const Target& target, const ListRequest& selection,
+                        const WriteRequest& options, std::function<void(Result<std::vector<store::VersionPtr>>)> done);
   Result<json::Value> call(const Caller& caller, WriteRequest& request) const;
 
   store::Store& store() { return store_; }
@@ -156,17 +157,19 @@ class Registry final : public StateReader {
   Result<Prepared> prepareCreate(const Caller& caller, WriteRequest& request) const;
   Result<Prepared> prepareUpdate(const Caller& caller, WriteRequest& request) const;
   Result<Prepared> prepareDelete(const Caller& caller, WriteRequest& request) const;
-  Result<Prepared> settle(const Caller& caller, WriteRequest& request, const store::VersionPtr& current, json::Value old,
-                          json::Value object) const;
+  Result<Prepared> settle(const Caller& caller, WriteRequest& request, const store::VersionPtr& current,
+                          json::Value old, json::Value object) const;
   Result<json::Value> readBody(const Caller& caller, WriteRequest& request, json::Value body) const;
   Result<json::Value> patched(const Caller& caller, WriteRequest& request, json::Value current) const;
   Result<void> checkNamespace(const Target& target) const;
-  Result<void> validated(const kube::KindInfo& kind, const Strategy& strategy, json::Value object, json::Value old) const;
+  Result<void> validated(const kube::KindInfo& kind, const Strategy& strategy, json::Value object,
+                         json::Value old) const;
   void runSequence(std::shared_ptr<Batch> batch);
   void commitPrepared(std::vector<Prepared> prepared, std::function<void(Result<std::vector<Written>>)> done);
   const Strategy& strategyOf(const kube::KindInfo& kind) const;
   void reloadKinds();
-  std::function<bool(const store::Version&)> matcher(const kube::LabelSelector& labels, const kube::FieldSelector& fields) const;
+  std::function<bool(const store::Version&)> matcher(const kube::LabelSelector& labels,
+                                                     const kube::FieldSelector& fields) const;
 
   store::Store& store_;
   Ids& ids_;

@@ -30,15 +30,19 @@ class RegistryTest : public testing::Test {
     EXPECT_EQ(create("apiextensions.k8s.io", "v1", "customresourcedefinitions", "", kCrd), "");
   }
 
-  Target target(const std::string& group, const std::string& version, const std::string& resource, const std::string& ns,
-                const std::string& name = "", const std::string& sub = "") {
+  Target target(const std::string& group, const std::string& version, const std::string& resource,
+                const std::string& ns, const std::string& name = "", const std::string& sub = "") {
     return {registry_->kinds()->find(group, version, resource), ns, name, sub};
   }
-  Target oven(const std::string& name, const std::string& sub = "") { return target("kitchen.example", "v1", "ovens", "ns", name, sub); }
+  Target oven(const std::string& name, const std::string& sub = "") {
+    return target("kitchen.example", "v1", "ovens", "ns", name, sub);
+  }
 
-  Result<Written> write(client::Write::Verb verb, Target target, std::string_view body, client::PatchType type = client::PatchType::Merge,
+  Result<Written> write(client::Write::Verb verb, Target target, std::string_view body,
+                        client::PatchType type = client::PatchType::Merge,
                         std::function<void(WriteRequest&)> adjust = {}) {
-    WriteRequest request{.verb = verb, .target = std::move(target), .arena = std::make_shared<json::Arena>(), .patchType = type};
+    WriteRequest request{
+        .verb = verb, .target = std::move(target), .arena = std::make_shared<json::Arena>(), .patchType = type};
     if (!body.empty()) {
       auto parsed = json::parse(*request.arena, body, {.duplicates = &request.duplicates});
       EXPECT_TRUE(parsed.ok()) << parsed.error().message;
@@ -48,12 +52,14 @@ class RegistryTest : public testing::Test {
     std::vector<WriteRequest> requests;
     requests.push_back(std::move(request));
     std::optional<Result<Written>> out;
-    registry_->write(caller_, std::move(requests), client::Mode::Each, [&](std::vector<Result<Written>> results) { out = std::move(results[0]); });
+    registry_->write(caller_, std::move(requests), client::Mode::Each,
+                     [&](std::vector<Result<Written>> results) { out = std::move(results[0]); });
     EXPECT_TRUE(out.has_value());
     return std::move(*out);
   }
   static std::string problem(const Result<Written>& result) { return result.ok() ? "" : result.error().message; }
-  std::string create(const std::string& group, const std::string& version, const std::string& resource, const std::string& ns, std::string_view body) {
+  std::string create(const std::string& group, const std::string& version, const std::string& resource,
+                     const std::string& ns, std::string_view body) {
     return problem(write(client::Write::Verb::Create, target(group, version, resource, ns), body));
   }
   std::string createOven(std::string_view body) { return create("kitchen.example", "v1", "ovens", "ns", body); }
@@ -61,7 +67,9 @@ class RegistryTest : public testing::Test {
     auto version = registry_->get(caller_, oven(name));
     return version.ok() ? *json::parseDoc((*version)->bytes) : json::Doc{};
   }
-  std::string at(const std::string& name, std::initializer_list<std::string_view> path) { return json::print(get(name).root.at(path)); }
+  std::string at(const std::string& name, std::initializer_list<std::string_view> path) {
+    return json::print(get(name).root.at(path));
+  }
 
   ManualClock clock_;
   SeededIds ids_;
@@ -89,17 +97,21 @@ TEST_F(RegistryTest, refusesWhatIsWrongAndSaysWhere) {
     const char* body;
     const char* message;
   };
-  for (const Case& c : {Case{R"({"spec":{"heat":1}})", "name or generateName is required"},
-                        Case{R"({"metadata":{"name":"A"},"spec":{"heat":1}})", "metadata.name: Invalid value: \"A\""},
-                        Case{R"({"metadata":{"name":"a"}, "kind":"Pan","apiVersion":"kitchen.example/v1"})", "serves kind Oven"},
-                        Case{R"({"metadata":{"name":"a"},"spec":{}})", "spec.heat: Required value"},
-                        Case{R"({"metadata":{"name":"a"},"spec":{"heat":-1}})", "spec.heat"},
-                        Case{R"({"metadata":{"name":"a"},"spec":{"heat":1,"mode":"fry"}})", "supported values: \"bake\", \"grill\""},
-                        Case{R"({"metadata":{"name":"a","namespace":"other"},"spec":{"heat":1}})", "does not match the namespace"},
-                        Case{R"({"metadata":{"name":"a","resourceVersion":"4"},"spec":{"heat":1}})", "resourceVersion should not be set"},
-                        Case{R"({"metadata":{"name":"a","labels":{"x":"a b"}},"spec":{"heat":1}})", "metadata.labels: Invalid value: \"a b\""}})
+  for (const Case& c :
+       {Case{R"({"spec":{"heat":1}})", "name or generateName is required"},
+        Case{R"({"metadata":{"name":"A"},"spec":{"heat":1}})", "metadata.name: Invalid value: \"A\""},
+        Case{R"({"metadata":{"name":"a"}, "kind":"Pan","apiVersion":"kitchen.example/v1"})", "serves kind Oven"},
+        Case{R"({"metadata":{"name":"a"},"spec":{}})", "spec.heat: Required value"},
+        Case{R"({"metadata":{"name":"a"},"spec":{"heat":-1}})", "spec.heat"},
+        Case{R"({"metadata":{"name":"a"},"spec":{"heat":1,"mode":"fry"}})", "supported values: \"bake\", \"grill\""},
+        Case{R"({"metadata":{"name":"a","namespace":"other"},"spec":{"heat":1}})", "does not match the namespace"},
+        Case{R"({"metadata":{"name":"a","resourceVersion":"4"},"spec":{"heat":1}})",
+             "resourceVersion should not be set"},
+        Case{R"({"metadata":{"name":"a","labels":{"x":"a b"}},"spec":{"heat":1}})",
+             "metadata.labels: Invalid value: \"a b\""}})
     EXPECT_NE(createOven(c.body).find(c.message), std::string::npos) << c.body << " gave: " << createOven(c.body);
-  EXPECT_EQ(create("kitchen.example", "v1", "ovens", "nowhere", R"({"metadata":{"name":"a"},"spec":{"heat":1}})"), "namespaces \"nowhere\" not found");
+  EXPECT_EQ(create("kitchen.example", "v1", "ovens", "nowhere", R"({"metadata":{"name":"a"},"spec":{"heat":1}})"),
+            "namespaces \"nowhere\" not found");
 }
 
 TEST_F(RegistryTest, strictValidationNamesUnknownAndDuplicateFields) {
@@ -149,19 +161,28 @@ TEST_F(RegistryTest, conflictsAreTold) {
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().reason, Reason::Conflict);
   EXPECT_EQ(result.error().message,
-            "Operation cannot be fulfilled on ovens.kitchen.example \"a\": the object has been modified; please apply your changes to the "
+            "Operation cannot be fulfilled on ovens.kitchen.example \"a\": the object has been modified; please apply "
+            "your changes to the "
             "latest version and try again");
-  EXPECT_NE(problem(write(Verb::Update, oven("a"), R"({"metadata":{"name":"a"},"spec":{"heat":3}})")).find("must be specified for an update"), std::string::npos);
+  EXPECT_NE(problem(write(Verb::Update, oven("a"), R"({"metadata":{"name":"a"},"spec":{"heat":3}})"))
+                .find("must be specified for an update"),
+            std::string::npos);
   EXPECT_EQ(write(Verb::Patch, oven("a"), R"({"metadata":{"uid":"x"}})").error().reason, Reason::Conflict);
   EXPECT_EQ(write(Verb::Patch, oven("b"), "{}").error().message, "ovens.kitchen.example \"b\" not found");
 }
 
 TEST_F(RegistryTest, patchTypes) {
   ASSERT_EQ(createOven(R"({"metadata":{"name":"a"},"spec":{"heat":1}})"), "");
-  EXPECT_EQ(problem(write(Verb::Patch, oven("a"), R"([{"op":"replace","path":"/spec/heat","value":7}])", client::PatchType::Json)), "");
+  EXPECT_EQ(problem(write(Verb::Patch, oven("a"), R"([{"op":"replace","path":"/spec/heat","value":7}])",
+                          client::PatchType::Json)),
+            "");
   EXPECT_EQ(at("a", {"spec", "heat"}), "7");
-  EXPECT_EQ(write(Verb::Patch, oven("a"), R"([{"op":"test","path":"/spec/heat","value":8}])", client::PatchType::Json).error().reason, Reason::Invalid);
-  EXPECT_EQ(write(Verb::Patch, oven("a"), "{}", client::PatchType::Strategic).error().reason, Reason::UnsupportedMediaType);
+  EXPECT_EQ(write(Verb::Patch, oven("a"), R"([{"op":"test","path":"/spec/heat","value":8}])", client::PatchType::Json)
+                .error()
+                .reason,
+            Reason::Invalid);
+  EXPECT_EQ(write(Verb::Patch, oven("a"), "{}", client::PatchType::Strategic).error().reason,
+            Reason::UnsupportedMediaType);
 }
 
 TEST_F(RegistryTest, scaleReadsAndWritesThePathsOfItsKind) {
@@ -172,7 +193,8 @@ TEST_F(RegistryTest, scaleReadsAndWritesThePathsOfItsKind) {
   ASSERT_TRUE(scaled.ok());
   EXPECT_NE(scaled->bytes->find("\"kind\":\"Scale\""), std::string::npos);
   EXPECT_EQ(at("a", {"spec", "trays"}), "5");
-  EXPECT_NE(problem(write(Verb::Patch, oven("a", "scale"), R"({"spec":{"replicas":-1}})")).find("spec.replicas"), std::string::npos);
+  EXPECT_NE(problem(write(Verb::Patch, oven("a", "scale"), R"({"spec":{"replicas":-1}})")).find("spec.replicas"),
+            std::string::npos);
 }
 
 TEST_F(RegistryTest, deletionWaitsForFinalizers) {
@@ -181,15 +203,19 @@ TEST_F(RegistryTest, deletionWaitsForFinalizers) {
   ASSERT_TRUE(deleted.ok());
   EXPECT_TRUE(deleted->accepted);
   EXPECT_EQ(at("a", {"metadata", "deletionTimestamp"}), "\"2026-11-25T10:00:00Z\"");
-  EXPECT_NE(problem(write(Verb::Patch, oven("a"), R"({"metadata":{"finalizers":["x.example/f","y.example/g"]}})")).find("no new finalizers can be added"), std::string::npos);
+  EXPECT_NE(problem(write(Verb::Patch, oven("a"), R"({"metadata":{"finalizers":["x.example/f","y.example/g"]}})"))
+                .find("no new finalizers can be added"),
+            std::string::npos);
   ASSERT_EQ(problem(write(Verb::Patch, oven("a"), R"({"metadata":{"finalizers":null}})")), "");
   EXPECT_TRUE(get("a").root.isNull());
 }
 
 TEST_F(RegistryTest, deletionHonoursPreconditionsAndPropagation) {
   ASSERT_EQ(createOven(R"({"metadata":{"name":"a"},"spec":{"heat":1}})"), "");
-  EXPECT_EQ(write(Verb::Delete, oven("a"), "", {}, [](WriteRequest& r) { r.uid = "other"; }).error().reason, Reason::Conflict);
-  EXPECT_EQ(write(Verb::Delete, oven("a"), "", {}, [](WriteRequest& r) { r.propagation = "Sideways"; }).error().reason, Reason::Invalid);
+  EXPECT_EQ(write(Verb::Delete, oven("a"), "", {}, [](WriteRequest& r) { r.uid = "other"; }).error().reason,
+            Reason::Conflict);
+  EXPECT_EQ(write(Verb::Delete, oven("a"), "", {}, [](WriteRequest& r) { r.propagation = "Sideways"; }).error().reason,
+            Reason::Invalid);
   ASSERT_EQ(problem(write(Verb::Delete, oven("a"), "", {}, [](WriteRequest& r) { r.propagation = "Foreground"; })), "");
   EXPECT_EQ(at("a", {"metadata", "finalizers"}), "[\"foregroundDeletion\"]");
 }
@@ -203,7 +229,8 @@ TEST_F(RegistryTest, dryRunChangesNothing) {
 }
 
 TEST_F(RegistryTest, pagesComeFromOneSnapshot) {
-  for (const char* name : {"a", "b", "c", "d"}) ASSERT_EQ(createOven(std::string(R"({"metadata":{"name":")") + name + R"("},"spec":{"heat":1}})"), "");
+  for (const char* name : {"a", "b", "c", "d"})
+    ASSERT_EQ(createOven(std::string(R"({"metadata":{"name":")") + name + R"("},"spec":{"heat":1}})"), "");
   auto first = registry_->list(caller_, oven(""), {.limit = 2});
   ASSERT_TRUE(first.ok());
   EXPECT_EQ(first->items.size(), 2u);
@@ -223,10 +250,13 @@ TEST_F(RegistryTest, pagesComeFromOneSnapshot) {
 
 TEST_F(RegistryTest, selectorsFilterListsAndTurnIntoWatchEvents) {
   std::vector<std::string> seen;
-  auto id = registry_->watch(caller_, oven(""), {.labelSelector = "hot=yes", .resourceVersion = std::to_string(store_->revision())}, [&](const Seen& s) {
-    static const char* names[] = {"added", "modified", "deleted"};
-    seen.push_back(std::string(names[static_cast<int>(s.type)]) + " " + s.object->key.substr(s.object->key.rfind('/') + 1));
-  });
+  auto id = registry_->watch(caller_, oven(""),
+                             {.labelSelector = "hot=yes", .resourceVersion = std::to_string(store_->revision())},
+                             [&](const Seen& s) {
+                               static const char* names[] = {"added", "modified", "deleted"};
+                               seen.push_back(std::string(names[static_cast<int>(s.type)]) + " " +
+                                              s.object->key.substr(s.object->key.rfind('/') + 1));
+                             });
   ASSERT_TRUE(id.ok());
   ASSERT_EQ(createOven(R"({"metadata":{"name":"a"},"spec":{"heat":1}})"), "");
   ASSERT_EQ(createOven(R"({"metadata":{"name":"b","labels":{"hot":"yes"}},"spec":{"heat":1}})"), "");
@@ -245,14 +275,21 @@ TEST_F(RegistryTest, watchFromNothingStartsWithWhatIsThere) {
   int objects = 0;
   uint64_t end = 0;
   auto id = registry_->watch(caller_, oven(""), {}, [&](const Seen& s) {
-    if (s.initialEnd) end = s.revision;
-    else ++objects;
+    if (s.initialEnd)
+      end = s.revision;
+    else
+      ++objects;
   });
   ASSERT_TRUE(id.ok());
   EXPECT_EQ(objects, 1);
   EXPECT_EQ(end, store_->revision());
   registry_->unwatch(*id);
-  EXPECT_EQ(registry_->watch(caller_, oven(""), {.sendInitialEvents = true, .sendInitialEventsGiven = true}, [](const Seen&) {}).error().reason, Reason::Invalid);
+  EXPECT_EQ(
+      registry_
+          ->watch(caller_, oven(""), {.sendInitialEvents = true, .sendInitialEventsGiven = true}, [](const Seen&) {})
+          .error()
+          .reason,
+      Reason::Invalid);
 }
 
 TEST_F(RegistryTest, sequencesStopAtTheFirstFailureAndSeeTheirOwnWrites) {
@@ -263,12 +300,16 @@ TEST_F(RegistryTest, sequencesStopAtTheFirstFailureAndSeeTheirOwnWrites) {
   };
   std::vector<WriteRequest> requests;
   requests.push_back(request(Verb::Create, target("", "v1", "namespaces", ""), R"({"metadata":{"name":"fresh"}})"));
-  requests.push_back(request(Verb::Create, target("kitchen.example", "v1", "ovens", "fresh"), R"({"metadata":{"name":"a"},"spec":{"heat":1}})"));
-  requests.push_back(request(Verb::Create, target("kitchen.example", "v1", "ovens", "fresh"), R"({"metadata":{"name":"a"},"spec":{"heat":1}})"));
-  requests.push_back(request(Verb::Create, target("kitchen.example", "v1", "ovens", "fresh"), R"({"metadata":{"name":"b"},"spec":{"heat":1}})"));
+  requests.push_back(request(Verb::Create, target("kitchen.example", "v1", "ovens", "fresh"),
+                             R"({"metadata":{"name":"a"},"spec":{"heat":1}})"));
+  requests.push_back(request(Verb::Create, target("kitchen.example", "v1", "ovens", "fresh"),
+                             R"({"metadata":{"name":"a"},"spec":{"heat":1}})"));
+  requests.push_back(request(Verb::Create, target("kitchen.example", "v1", "ovens", "fresh"),
+                             R"({"metadata":{"name":"b"},"spec":{"heat":1}})"));
   std::vector<std::string> outcome;
   registry_->write(caller_, std::move(requests), client::Mode::Sequence, [&](std::vector<Result<Written>> results) {
-    for (auto& r : results) outcome.push_back(r.ok() ? "ok" : std::string(toString(r.error().reason)) + r.error().message.substr(0, 9));
+    for (auto& r : results)
+      outcome.push_back(r.ok() ? "ok" : std::string(toString(r.error().reason)) + r.error().message.substr(0, 9));
   });
   EXPECT_EQ(outcome, (std::vector<std::string>{"ok", "ok", "AlreadyExistsovens.kit", "not tried"}));
 }
@@ -277,7 +318,8 @@ TEST_F(RegistryTest, deleteCollectionTakesTheSelection) {
   ASSERT_EQ(createOven(R"({"metadata":{"name":"a","labels":{"x":"1"}},"spec":{"heat":1}})"), "");
   ASSERT_EQ(createOven(R"({"metadata":{"name":"b"},"spec":{"heat":1}})"), "");
   size_t count = 0;
-  registry_->deleteCollection(caller_, oven(""), {.labelSelector = "x=1"}, {}, [&](auto result) { count = result.ok() ? result->size() : 99; });
+  registry_->deleteCollection(caller_, oven(""), {.labelSelector = "x=1"}, {},
+                              [&](auto result) { count = result.ok() ? result->size() : 99; });
   EXPECT_EQ(count, 1u);
   EXPECT_TRUE(get("a").root.isNull());
   EXPECT_FALSE(get("b").root.isNull());

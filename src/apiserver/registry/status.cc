@@ -16,7 +16,10 @@ json::Value statusOf(json::Arena& arena, const Error& error) {
   metadata.setNonEmpty("continue", error.continueToken);
   status.set("metadata", metadata.build());
   json::Object details(arena);
-  details.setNonEmpty("name", error.name).setNonEmpty("group", error.group).setNonEmpty("kind", error.kind).setNonEmpty("uid", error.uid);
+  details.setNonEmpty("name", error.name)
+      .setNonEmpty("group", error.group)
+      .setNonEmpty("kind", error.kind)
+      .setNonEmpty("uid", error.uid);
   if (!error.causes.empty()) {
     std::vector<json::Value> causes;
     for (const Cause& cause : error.causes) {
@@ -72,15 +75,18 @@ Error invalid(const kube::KindInfo& kind, std::string_view name, std::vector<Cau
 
 Error forbidden(const User& user, const Attributes& a) {
   if (!a.path.empty())
-    return Error(Reason::Forbidden, fmt::format("forbidden: User \"{}\" cannot {} path \"{}\"", user.name, a.verb, a.path));
+    return Error(Reason::Forbidden,
+                 fmt::format("forbidden: User \"{}\" cannot {} path \"{}\"", user.name, a.verb, a.path));
   std::string qualified(a.resource);
   if (!a.group.empty()) qualified += fmt::format(".{}", a.group);
   std::string resource(a.resource);
   if (!a.subresource.empty()) resource += fmt::format("/{}", a.subresource);
   std::string text = qualified;
   if (!a.name.empty()) text += fmt::format(" \"{}\"", a.name);
-  text += fmt::format(" is forbidden: User \"{}\" cannot {} resource \"{}\" in API group \"{}\"", user.name, a.verb, resource, a.group);
-  text += a.namespace_.empty() ? std::string(" at the cluster scope") : fmt::format(" in the namespace \"{}\"", a.namespace_);
+  text += fmt::format(" is forbidden: User \"{}\" cannot {} resource \"{}\" in API group \"{}\"", user.name, a.verb,
+                      resource, a.group);
+  text += a.namespace_.empty() ? std::string(" at the cluster scope")
+                               : fmt::format(" in the namespace \"{}\"", a.namespace_);
   Error error(Reason::Forbidden, text);
   error.group = a.group;
   error.kind = a.resource;

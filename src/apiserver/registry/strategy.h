@@ -89,6 +89,7 @@ struct SubresourceWrite {
 };
 
 /// A subresource that is a function of its own (serviceaccounts/token): the answer is returned, nothing is stored.
-using SubresourceCall = std::function<Result<json::Value>(const StrategyContext&, json::Value parent, json::Value body)>;
+using SubresourceCall =
+    std::function<Result<json::Value>(const StrategyContext&, json::Value parent, json::Value body)>;
 
 }  // namespace stoker::apiserver

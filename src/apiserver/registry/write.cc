@@ -20,16 +20,21 @@ constexpr int kMaxGenerated = 8;
 
 std::string_view verbName(const WriteRequest& request) {
   switch (request.verb) {
-    case Verb::Create: return "create";
-    case Verb::Update: return "update";
-    case Verb::Patch: return "patch";
-    case Verb::Delete: return "delete";
+    case Verb::Create:
+      return "create";
+    case Verb::Update:
+      return "update";
+    case Verb::Patch:
+      return "patch";
+    case Verb::Delete:
+      return "delete";
   }
   return "";
 }
 
 Error conflict(const kube::KindInfo& kind, std::string_view name, std::string_view why) {
-  Error error(Reason::Conflict, fmt::format("Operation cannot be fulfilled on {} \"{}\": {}", kind.groupResource(), name, why));
+  Error error(Reason::Conflict,
+              fmt::format("Operation cannot be fulfilled on {} \"{}\": {}", kind.groupResource(), name, why));
   error.group = kind.group;
   error.kind = kind.resource;
   error.name = name;
@@ -37,7 +42,8 @@ Error conflict(const kube::KindInfo& kind, std::string_view name, std::string_vi
 }
 
 Error modified(const kube::KindInfo& kind, std::string_view name) {
-  return conflict(kind, name, "the object has been modified; please apply your changes to the latest version and try again");
+  return conflict(kind, name,
+                  "the object has been modified; please apply your changes to the latest version and try again");
 }
 
 Error alreadyExists(const kube::KindInfo& kind, std::string_view name) {
@@ -97,8 +103,8 @@ json::Value scaleFrom(json::Arena& arena, const kube::KindInfo& kind, json::Valu
 struct Registry::Prepared {
   Target target;
   std::string key;
-  std::optional<store::Op> op;  // nothing to do without one
-  store::VersionPtr current;    // what a no-op answers
+  std::optional<store::Op> op;               // nothing to do without one
+  store::VersionPtr current;                 // what a no-op answers
   std::shared_ptr<const std::string> fixed;  // an answer already known (dry run, Status)
   bool created = false;
   bool accepted = false;
@@ -122,22 +128,27 @@ struct Registry::Batch {
   }
 };
 
-// ---- reading the body --------------------------------------------------------------------------------------------------
+// ---- reading the body
+// --------------------------------------------------------------------------------------------------
 
 Result<json::Value> Registry::readBody(const Caller& caller, WriteRequest& request, json::Value body) const {
   const kube::KindInfo& kind = *request.target.kind;
   if (!body.isObject())
-    return Error(Reason::BadRequest, fmt::format("the body must be a JSON object of kind {}, got {}", kind.kind, json::typeName(body.type())));
+    return Error(Reason::BadRequest, fmt::format("the body must be a JSON object of kind {}, got {}", kind.kind,
+                                                 json::typeName(body.type())));
   std::string_view apiVersion = body["apiVersion"].asString(), kindName = body["kind"].asString();
   if (apiVersion.empty() && kindName.empty()) {
     body = json::with(*request.arena, body, "apiVersion", json::string(*request.arena, kind.apiVersion()));
     body = json::with(*request.arena, body, "kind", json::string(*request.arena, kind.kind));
   } else if (kindName != kind.kind) {
-    return Error(Reason::BadRequest, fmt::format("{} in version {} cannot be handled as a {}: the request path serves kind {}",
-                                                 kindName.empty() ? "an object without kind" : kindName, quote(apiVersion), kind.kind, kind.kind));
+    return Error(
+        Reason::BadRequest,
+        fmt::format("{} in version {} cannot be handled as a {}: the request path serves kind {}",
+                    kindName.empty() ? "an object without kind" : kindName, quote(apiVersion), kind.kind, kind.kind));
   } else if (apiVersion != kind.apiVersion()) {
-    return Error(Reason::BadRequest, fmt::format("the API version in the data ({}) does not match the expected API version ({})",
-                                                 apiVersion, kind.apiVersion()));
+    return Error(Reason::BadRequest,
+                 fmt::format("the API version in the data ({}) does not match the expected API version ({})",
+                             apiVersion, kind.apiVersion()));
   }
   STOKER_TRY(kube::Coerced coerced, kube::coerce(*request.arena, *kind.schema, body));
   std::vector<std::string> problems;
@@ -154,7 +165,8 @@ Result<json::Value> Registry::patched(const Caller&, WriteRequest& request, json
   json::Arena& arena = *request.arena;
   const kube::KindInfo& kind = *request.target.kind;
   switch (request.patchType) {
-    case client::PatchType::Json: return kube::jsonPatch(arena, current, request.body);
+    case client::PatchType::Json:
+      return kube::jsonPatch(arena, current, request.body);
     case client::PatchType::Merge:
       if (!request.body.isObject()) return Error(Reason::BadRequest, "a merge patch must be a JSON object");
       return kube::mergePatch(arena, current, request.body);
@@ -181,22 +193,27 @@ Result<void> Registry::checkNamespace(const Target& target) const {
   if (ns->bytes.find("\"deletionTimestamp\":") == std::string::npos) return {};
   auto doc = json::parseDoc(ns->bytes);
   if (!doc.ok() || !doc->root["metadata"].has("deletionTimestamp")) return {};
-  Error error(Reason::Forbidden, fmt::format("{} \"{}\" is forbidden: unable to create new content in namespace {} because it is being terminated",
-                                             target.kind->groupResource(), target.name, target.namespace_));
+  Error error(
+      Reason::Forbidden,
+      fmt::format("{} \"{}\" is forbidden: unable to create new content in namespace {} because it is being terminated",
+                  target.kind->groupResource(), target.name, target.namespace_));
   error.group = target.kind->group;
   error.kind = target.kind->resource;
   error.name = target.name;
-  error.causes.push_back({"NamespaceTerminating", fmt::format("namespace {} is being terminated", target.namespace_), "metadata.namespace"});
+  error.causes.push_back({"NamespaceTerminating", fmt::format("namespace {} is being terminated", target.namespace_),
+                          "metadata.namespace"});
   return error;
 }
 
-Result<void> Registry::validated(const kube::KindInfo& kind, const Strategy& strategy, json::Value object, json::Value old) const {
+Result<void> Registry::validated(const kube::KindInfo& kind, const Strategy& strategy, json::Value object,
+                                 json::Value old) const {
   json::Value metadata = object["metadata"];
   std::string_view name = metadata["name"].asString();
   std::vector<Cause> causes;
   if (old.isNull()) {
     for (const std::string& problem : strategy.validateName(name))
-      causes.push_back({"FieldValueInvalid", fmt::format("Invalid value: {}: {}", quote(name), problem), "metadata.name"});
+      causes.push_back(
+          {"FieldValueInvalid", fmt::format("Invalid value: {}: {}", quote(name), problem), "metadata.name"});
   }
   for (Cause& cause : validateMetadata(metadata, old["metadata"])) causes.push_back(std::move(cause));
   for (Cause& cause : kube::validate(*kind.schema, object)) causes.push_back(std::move(cause));
@@ -205,7 +222,8 @@ Result<void> Registry::validated(const kube::KindInfo& kind, const Strategy& str
   return {};
 }
 
-// ---- create ------------------------------------------------------------------------------------------------------------
+// ---- create
+// ------------------------------------------------------------------------------------------------------------
 
 Result<Registry::Prepared> Registry::prepareCreate(const Caller& caller, WriteRequest& request) const {
   Target& target = request.target;
@@ -217,17 +235,22 @@ Result<Registry::Prepared> Registry::prepareCreate(const Caller& caller, WriteRe
   std::string name = metadata["name"].str();
   std::string ns = metadata["namespace"].str();
   if (!target.name.empty() && !name.empty() && target.name != name)
-    return Error(Reason::BadRequest, fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
+    return Error(Reason::BadRequest,
+                 fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
   if (kind.namespaced && !ns.empty() && ns != target.namespace_)
-    return Error(Reason::BadRequest, "the namespace of the provided object does not match the namespace sent on the request");
+    return Error(Reason::BadRequest,
+                 "the namespace of the provided object does not match the namespace sent on the request");
   if (!kind.namespaced && !ns.empty())
-    return Error(Reason::BadRequest, fmt::format("metadata.namespace must be empty: {} is not namespaced", kind.groupResource()));
+    return Error(Reason::BadRequest,
+                 fmt::format("metadata.namespace must be empty: {} is not namespaced", kind.groupResource()));
   if (!metadata["resourceVersion"].asString().empty())
     return Error(Reason::BadRequest, "resourceVersion should not be set on objects to be created");
   bool generated = name.empty();
   if (generated) {
     std::string_view base = metadata["generateName"].asString();
-    if (base.empty()) return invalid(kind, "", {{"FieldValueRequired", "Required value: name or generateName is required", "metadata.name"}});
+    if (base.empty())
+      return invalid(kind, "",
+                     {{"FieldValueRequired", "Required value: name or generateName is required", "metadata.name"}});
     for (int i = 0; i < kMaxGenerated; ++i) {
       name = std::string(generateBase(base)) + ids_.suffix(5);
       if (!find(kind.groupResource(), target.namespace_, name)) break;
@@ -237,13 +260,15 @@ Result<Registry::Prepared> Registry::prepareCreate(const Caller& caller, WriteRe
   STOKER_CHECK(checkNamespace(placed));
   if (find(kind.groupResource(), placed.namespace_, name)) return alreadyExists(kind, name);
 
-  for (std::string_view dropped : {"managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"})
+  for (std::string_view dropped :
+       {"managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"})
     metadata = json::without(arena, metadata, dropped);
   metadata = json::with(arena, metadata, "name", json::string(arena, name));
   if (kind.namespaced) metadata = json::with(arena, metadata, "namespace", json::string(arena, placed.namespace_));
   metadata = json::with(arena, metadata, "uid", json::string(arena, ids_.uid()));
   metadata = json::with(arena, metadata, "creationTimestamp", json::string(arena, formatTime(clock_.now())));
-  if (kind.custom || strategy.tracksGeneration()) metadata = json::with(arena, metadata, "generation", json::number(arena, int64_t{1}));
+  if (kind.custom || strategy.tracksGeneration())
+    metadata = json::with(arena, metadata, "generation", json::number(arena, int64_t{1}));
   object = json::with(arena, object, "metadata", metadata);
   if (kind.hasStatus && !strategy.statusOnCreate()) object = json::without(arena, object, "status");
   object = kube::applyDefaults(arena, *kind.schema, object);
@@ -258,15 +283,21 @@ Result<Registry::Prepared> Registry::prepareCreate(const Caller& caller, WriteRe
   Prepared prepared{.target = placed, .key = storeKey(kind.groupResource(), placed.namespace_, name), .created = true};
   Encoded encoded = encodeObject(object);
   if (caller.dryRun) {
-    prepared.fixed = std::make_shared<const std::string>(json::print(json::withoutPath(arena, object, {"metadata", "resourceVersion"})));
+    prepared.fixed = std::make_shared<const std::string>(
+        json::print(json::withoutPath(arena, object, {"metadata", "resourceVersion"})));
     return prepared;
   }
-  prepared.op = store::Op{.kind = store::Op::Kind::Put, .key = prepared.key, .expect = store::kAbsent, .bytes = std::move(encoded.bytes),
-                          .revisionAt = encoded.revisionAt, .index = indexOf(object)};
+  prepared.op = store::Op{.kind = store::Op::Kind::Put,
+                          .key = prepared.key,
+                          .expect = store::kAbsent,
+                          .bytes = std::move(encoded.bytes),
+                          .revisionAt = encoded.revisionAt,
+                          .index = indexOf(object)};
   return prepared;
 }
 
-// ---- update and patch ----------------------------------------------------------------------------------------------------
+// ---- update and patch
+// ----------------------------------------------------------------------------------------------------
 
 Result<Registry::Prepared> Registry::prepareUpdate(const Caller& caller, WriteRequest& request) const {
   Target& target = request.target;
@@ -276,11 +307,15 @@ Result<Registry::Prepared> Registry::prepareUpdate(const Caller& caller, WriteRe
   store::VersionPtr current = store_.get(key, store::Read::Head);
   if (!current) return notFound(kind, target.name);
   STOKER_TRY(json::Value stored, json::parse(arena, current->bytes));
-  json::Value old = kind.storage ? stored : json::with(arena, stored, "apiVersion", json::string(arena, kind.apiVersion()));
+  json::Value old =
+      kind.storage ? stored : json::with(arena, stored, "apiVersion", json::string(arena, kind.apiVersion()));
   std::string_view uid = old.at({"metadata", "uid"}).asString();
   if (!request.uid.empty() && request.uid != uid)
-    return conflict(kind, target.name, fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", request.uid, uid));
-  if (!request.resourceVersion.empty() && request.resourceVersion != std::to_string(current->revision)) return modified(kind, target.name);
+    return conflict(
+        kind, target.name,
+        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", request.uid, uid));
+  if (!request.resourceVersion.empty() && request.resourceVersion != std::to_string(current->revision))
+    return modified(kind, target.name);
 
   auto special = subresources_.find({kind.groupResource(), target.subresource});
   if (!target.subresource.empty() && special != subresources_.end()) {
@@ -292,7 +327,13 @@ Result<Registry::Prepared> Registry::prepareUpdate(const Caller& caller, WriteRe
     STOKER_TRY(json::Value object, special->second.apply(context, old, body));
     STOKER_TRY(Prepared prepared, settle(caller, request, current, old, object));
     if (special->second.answersStatus) {
-      json::Value status = json::Object(arena).set("apiVersion", "v1").set("kind", "Status").set("metadata", json::object(arena, std::span<const json::Member>())).set("status", "Success").set("code", 201).build();
+      json::Value status = json::Object(arena)
+                               .set("apiVersion", "v1")
+                               .set("kind", "Status")
+                               .set("metadata", json::object(arena, std::span<const json::Member>()))
+                               .set("status", "Success")
+                               .set("code", 201)
+                               .build();
       prepared.fixed = std::make_shared<const std::string>(json::print(status));
       prepared.created = true;
     }
@@ -312,10 +353,14 @@ Result<Registry::Prepared> Registry::prepareUpdate(const Caller& caller, WriteRe
     if (!revision.empty() && revision != std::to_string(current->revision)) return modified(kind, target.name);
     auto replicas = wanted.at({"spec", "replicas"}).integer();
     if (!replicas || *replicas < 0)
-      return invalid(kind, target.name, {{"FieldValueInvalid", fmt::format("Invalid value: {}: must be a whole number greater than or equal to 0",
-                                                                           json::print(wanted.at({"spec", "replicas"}))), "spec.replicas"}});
+      return invalid(kind, target.name,
+                     {{"FieldValueInvalid",
+                       fmt::format("Invalid value: {}: must be a whole number greater than or equal to 0",
+                                   json::print(wanted.at({"spec", "replicas"}))),
+                       "spec.replicas"}});
     auto path = split(std::string_view(kind.scale->specReplicas).substr(1), '.');
-    json::Value object = json::withPath(arena, old, std::span<const std::string_view>(path), json::number(arena, *replicas));
+    json::Value object =
+        json::withPath(arena, old, std::span<const std::string_view>(path), json::number(arena, *replicas));
     STOKER_TRY(Prepared prepared, settle(caller, request, current, old, object));
     prepared.scale = true;
     return prepared;
@@ -331,20 +376,25 @@ Result<Registry::Prepared> Registry::prepareUpdate(const Caller& caller, WriteRe
   json::Value metadata = object["metadata"];
   std::string_view name = metadata["name"].asString();
   if (!name.empty() && name != target.name)
-    return Error(Reason::BadRequest, fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
+    return Error(Reason::BadRequest,
+                 fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
   std::string_view ns = metadata["namespace"].asString();
   if (!ns.empty() && ns != target.namespace_)
-    return Error(Reason::BadRequest, "the namespace of the provided object does not match the namespace sent on the request");
+    return Error(Reason::BadRequest,
+                 "the namespace of the provided object does not match the namespace sent on the request");
   std::string_view revision = metadata["resourceVersion"].asString();
   if (revision.empty()) {
     if (request.verb == Verb::Update && (kind.custom || !strategyOf(kind).unconditionalUpdate()))
-      return invalid(kind, target.name, {{"FieldValueInvalid", "Invalid value: 0x0: must be specified for an update", "metadata.resourceVersion"}});
+      return invalid(
+          kind, target.name,
+          {{"FieldValueInvalid", "Invalid value: 0x0: must be specified for an update", "metadata.resourceVersion"}});
   } else if (revision != std::to_string(current->revision)) {
     return modified(kind, target.name);
   }
   std::string_view givenUid = metadata["uid"].asString();
   if (!givenUid.empty() && givenUid != uid)
-    return conflict(kind, target.name, fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", givenUid, uid));
+    return conflict(kind, target.name,
+                    fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", givenUid, uid));
 
   if (target.subresource == "status") {
     // Only the status; of built-in kinds also labels and annotations, as upstream's status strategies let through.
@@ -374,8 +424,9 @@ Result<Registry::Prepared> Registry::prepareUpdate(const Caller& caller, WriteRe
 }
 
 // From a new state to an operation: nothing if nothing changed, a removal if this was the last thing it waited for.
-Result<Registry::Prepared> Registry::settle(const Caller& caller, WriteRequest& request, const store::VersionPtr& current,
-                                            json::Value old, json::Value object) const {
+Result<Registry::Prepared> Registry::settle(const Caller& caller, WriteRequest& request,
+                                            const store::VersionPtr& current, json::Value old,
+                                            json::Value object) const {
   const kube::KindInfo& kind = *request.target.kind;
   const Strategy& strategy = strategyOf(kind);
   json::Arena& arena = *request.arena;
@@ -386,7 +437,8 @@ Result<Registry::Prepared> Registry::settle(const Caller& caller, WriteRequest& 
   }
   if (kind.custom) {
     auto table = kinds();
-    if (auto storage = table->storageOf(kind)) object = json::with(arena, object, "apiVersion", json::string(arena, storage->apiVersion()));
+    if (auto storage = table->storageOf(kind))
+      object = json::with(arena, object, "apiVersion", json::string(arena, storage->apiVersion()));
   }
   Prepared prepared{.target = request.target, .key = current->key, .current = current};
   Encoded encoded = encodeObject(object);
@@ -398,32 +450,45 @@ Result<Registry::Prepared> Registry::settle(const Caller& caller, WriteRequest& 
   }
   bool leaves = metadata.has("deletionTimestamp") && metadata["finalizers"].empty() && !strategy.heldBack(object) &&
                 metadata["deletionGracePeriodSeconds"].asInt() == 0;
-  prepared.op = store::Op{.kind = leaves ? store::Op::Kind::Delete : store::Op::Kind::Put, .key = current->key,
-                          .expect = current->revision, .bytes = std::move(encoded.bytes), .revisionAt = encoded.revisionAt,
+  prepared.op = store::Op{.kind = leaves ? store::Op::Kind::Delete : store::Op::Kind::Put,
+                          .key = current->key,
+                          .expect = current->revision,
+                          .bytes = std::move(encoded.bytes),
+                          .revisionAt = encoded.revisionAt,
                           .index = indexOf(object)};
   return prepared;
 }
 
-// ---- delete --------------------------------------------------------------------------------------------------------------
+// ---- delete
+// --------------------------------------------------------------------------------------------------------------
 
 Result<Registry::Prepared> Registry::prepareDelete(const Caller& caller, WriteRequest& request) const {
   Target& target = request.target;
   const kube::KindInfo& kind = *target.kind;
   const Strategy& strategy = strategyOf(kind);
   json::Arena& arena = *request.arena;
-  store::VersionPtr current = store_.get(storeKey(kind.groupResource(), target.namespace_, target.name), store::Read::Head);
+  store::VersionPtr current =
+      store_.get(storeKey(kind.groupResource(), target.namespace_, target.name), store::Read::Head);
   if (!current) return notFound(kind, target.name);
   STOKER_TRY(json::Value object, json::parse(arena, current->bytes));
   json::Value metadata = object["metadata"];
   std::string_view uid = metadata["uid"].asString();
   if (!request.uid.empty() && request.uid != uid)
-    return conflict(kind, target.name, fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", request.uid, uid));
+    return conflict(
+        kind, target.name,
+        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", request.uid, uid));
   if (!request.resourceVersion.empty() && request.resourceVersion != std::to_string(current->revision))
-    return conflict(kind, target.name, fmt::format("Precondition failed: ResourceVersion in precondition: {}, ResourceVersion in object meta: {}",
-                                                   request.resourceVersion, current->revision));
-  if (!request.propagation.empty() && request.propagation != "Orphan" && request.propagation != "Background" && request.propagation != "Foreground")
-    return Error(Reason::Invalid, fmt::format("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {}: supported "
-                                              "values: \"Background\", \"Foreground\", \"Orphan\"", quote(request.propagation)));
+    return conflict(
+        kind, target.name,
+        fmt::format("Precondition failed: ResourceVersion in precondition: {}, ResourceVersion in object meta: {}",
+                    request.resourceVersion, current->revision));
+  if (!request.propagation.empty() && request.propagation != "Orphan" && request.propagation != "Background" &&
+      request.propagation != "Foreground")
+    return Error(
+        Reason::Invalid,
+        fmt::format("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {}: supported "
+                    "values: \"Background\", \"Foreground\", \"Orphan\"",
+                    quote(request.propagation)));
   if (request.gracePeriodSeconds && *request.gracePeriodSeconds < 0) request.gracePeriodSeconds = 1;
   STOKER_CHECK(strategy.mayDelete(object));
 
@@ -440,12 +505,14 @@ Result<Registry::Prepared> Registry::prepareDelete(const Caller& caller, WriteRe
       metadata = json::with(arena, metadata, "deletionTimestamp",
                             json::string(arena, formatTime(plusSeconds(wasDue, grace - before))));
   } else {
-    metadata = json::with(arena, metadata, "deletionTimestamp", json::string(arena, formatTime(plusSeconds(clock_.now(), grace))));
+    metadata = json::with(arena, metadata, "deletionTimestamp",
+                          json::string(arena, formatTime(plusSeconds(clock_.now(), grace))));
     if (metadata.has("generation"))
       metadata = json::with(arena, metadata, "generation", json::number(arena, metadata["generation"].asInt() + 1));
   }
   metadata = json::with(arena, metadata, "deletionGracePeriodSeconds", json::number(arena, grace));
-  metadata = finalizers.empty() ? json::without(arena, metadata, "finalizers") : json::with(arena, metadata, "finalizers", finalizers);
+  metadata = finalizers.empty() ? json::without(arena, metadata, "finalizers")
+                                : json::with(arena, metadata, "finalizers", finalizers);
   bool stays = !finalizers.empty() || grace > 0 || strategy.heldBack(object);
   json::Value next = json::with(arena, object, "metadata", metadata);
   if (stays && !deleting) next = strategy.onDeletionStart(arena, next);
@@ -453,19 +520,25 @@ Result<Registry::Prepared> Registry::prepareDelete(const Caller& caller, WriteRe
   prepared.accepted = stays;
   if (!stays && !caller.dryRun) {
     prepared.fixed = std::make_shared<const std::string>(json::print(successStatus(arena, target, uid)));
-    if (strategy.gracePeriod(object, std::nullopt)) prepared.fixed = nullptr;  // kinds that end gracefully answer with the object
+    if (strategy.gracePeriod(object, std::nullopt))
+      prepared.fixed = nullptr;  // kinds that end gracefully answer with the object
   }
   if (caller.dryRun) {
     prepared.fixed = std::make_shared<const std::string>(spliced(encoded, current->revision));
     return prepared;
   }
   if (stays && spliced(encoded, current->revision) == current->bytes) return prepared;
-  prepared.op = store::Op{.kind = stays ? store::Op::Kind::Put : store::Op::Kind::Delete, .key = current->key, .expect = current->revision,
-                          .bytes = std::move(encoded.bytes), .revisionAt = encoded.revisionAt, .index = indexOf(stays ? next : object)};
+  prepared.op = store::Op{.kind = stays ? store::Op::Kind::Put : store::Op::Kind::Delete,
+                          .key = current->key,
+                          .expect = current->revision,
+                          .bytes = std::move(encoded.bytes),
+                          .revisionAt = encoded.revisionAt,
+                          .index = indexOf(stays ? next : object)};
   return prepared;
 }
 
-// ---- committing ------------------------------------------------------------------------------------------------------------
+// ---- committing
+// ------------------------------------------------------------------------------------------------------------
 
 Result<Registry::Prepared> Registry::prepare(const Caller& caller, WriteRequest& request) const {
   STOKER_CHECK(authorize(caller, verbName(request), request.target));
@@ -504,7 +577,8 @@ void Registry::commitPrepared(std::vector<Prepared> prepared, std::function<void
       if (p.scale && version) {
         json::Arena arena;
         auto object = json::parse(arena, version->bytes);
-        if (object.ok()) written.bytes = std::make_shared<const std::string>(json::print(scaleFrom(arena, *p.target.kind, *object)));
+        if (object.ok())
+          written.bytes = std::make_shared<const std::string>(json::print(scaleFrom(arena, *p.target.kind, *object)));
       }
       out.push_back(std::move(written));
     }
@@ -514,10 +588,13 @@ void Registry::commitPrepared(std::vector<Prepared> prepared, std::function<void
   // `done` is needed on both ways out: the store calls it after a commit, we call it when the commit was refused.
   auto shared = std::make_shared<std::function<void(Result<std::vector<Written>>)>>(std::move(done));
   auto kept = std::make_shared<std::vector<Prepared>>(std::move(prepared));
-  Result<void> accepted = store_.commit(std::move(transaction), [shared, kept, answer](Result<store::Committed> committed) {
-    if (committed.ok()) (*shared)(answer(*kept, *committed));
-    else (*shared)(committed.error());
-  });
+  Result<void> accepted =
+      store_.commit(std::move(transaction), [shared, kept, answer](Result<store::Committed> committed) {
+        if (committed.ok())
+          (*shared)(answer(*kept, *committed));
+        else
+          (*shared)(committed.error());
+      });
   if (!accepted.ok()) (*shared)(accepted.error());
 }
 
@@ -544,8 +621,9 @@ void Registry::runSequence(std::shared_ptr<Batch> batch) {
     auto outcome = std::make_shared<std::atomic<Outcome>>(Outcome::Over);
     auto state = std::make_shared<std::atomic<int>>(0);  // 0: still in commitPrepared, 1: left it, 2: answered inside
     commitPrepared(std::move(prepared), [this, batch, end, state, outcome](Result<std::vector<Written>> written) {
-      bool guard = !written.ok() && (written.error().reason == Reason::Conflict || written.error().reason == Reason::AlreadyExists ||
-                                     written.error().reason == Reason::NotFound);
+      bool guard = !written.ok() &&
+                   (written.error().reason == Reason::Conflict || written.error().reason == Reason::AlreadyExists ||
+                    written.error().reason == Reason::NotFound);
       if (guard && ++batch->tries < kMaxTries) {
         *outcome = Outcome::Again;
       } else if (!written.ok()) {
@@ -559,8 +637,10 @@ void Registry::runSequence(std::shared_ptr<Batch> batch) {
       }
       int expected = 0;
       if (state->compare_exchange_strong(expected, 2)) return;  // the loop below goes on
-      if (*outcome == Outcome::Over) batch->finish();
-      else runSequence(batch);
+      if (*outcome == Outcome::Over)
+        batch->finish();
+      else
+        runSequence(batch);
     });
     int expected = 0;
     if (state->compare_exchange_strong(expected, 1)) return;  // the callback goes on later
@@ -570,7 +650,8 @@ void Registry::runSequence(std::shared_ptr<Batch> batch) {
 
 void Registry::write(const Caller& caller, std::vector<WriteRequest> requests, client::Mode mode, WriteDone done) {
   if (mode == client::Mode::Sequence || requests.size() == 1) {
-    auto batch = std::make_shared<Batch>(Batch{.caller = caller, .requests = std::move(requests), .done = std::move(done)});
+    auto batch =
+        std::make_shared<Batch>(Batch{.caller = caller, .requests = std::move(requests), .done = std::move(done)});
     batch->results.resize(batch->requests.size());
     return runSequence(std::move(batch));
   }
@@ -604,7 +685,8 @@ void Registry::write(const Caller& caller, std::vector<WriteRequest> requests, c
   }
 }
 
-void Registry::deleteCollection(const Caller& caller, const Target& target, const ListRequest& selection, const WriteRequest& options,
+void Registry::deleteCollection(const Caller& caller, const Target& target, const ListRequest& selection,
+                                const WriteRequest& options,
                                 std::function<void(Result<std::vector<store::VersionPtr>>)> done) {
   if (auto allowed = authorize(caller, "deletecollection", target); !allowed.ok()) return done(allowed.error());
   Caller privileged = caller;
@@ -615,7 +697,8 @@ void Registry::deleteCollection(const Caller& caller, const Target& target, cons
   std::vector<WriteRequest> requests;
   for (const store::VersionPtr& version : *items) {
     KeyParts parts = splitKey(version->key);
-    WriteRequest one{.verb = Verb::Delete, .target = {target.kind, std::string(parts.namespace_), std::string(parts.name), ""},
+    WriteRequest one{.verb = Verb::Delete,
+                     .target = {target.kind, std::string(parts.namespace_), std::string(parts.name), ""},
                      .arena = std::make_shared<json::Arena>()};
     one.gracePeriodSeconds = options.gracePeriodSeconds;
     one.propagation = options.propagation;

@@ -15,10 +15,12 @@ constexpr size_t kMaxBytes = 1024 * 1024;  // upstream's MaxSecretSize: one obje
 constexpr const char* kFrozen = "field is immutable when `immutable` is set";
 
 void validateKeys(std::vector<Cause>& causes, json::Value map, const std::string& field) {
-  for (const json::Member& m : map.members()) addProblems(causes, fmt::format("{}[{}]", field, m.key), m.key, kube::configMapKey(m.key));
+  for (const json::Member& m : map.members())
+    addProblems(causes, fmt::format("{}[{}]", field, m.key), m.key, kube::configMapKey(m.key));
 }
 
-void validateFrozen(std::vector<Cause>& causes, json::Value object, json::Value old, std::initializer_list<const char*> fields) {
+void validateFrozen(std::vector<Cause>& causes, json::Value object, json::Value old,
+                    std::initializer_list<const char*> fields) {
   if (!old["immutable"].asBool()) return;
   if (!object["immutable"].asBool()) causes.push_back(kube::forbidden("immutable", kFrozen));
   for (const char* field : fields)
@@ -26,15 +28,20 @@ void validateFrozen(std::vector<Cause>& causes, json::Value object, json::Value 
 }
 
 void validateSize(std::vector<Cause>& causes, size_t bytes, const char* field) {
-  if (bytes > kMaxBytes) causes.push_back({"FieldValueTooLong", fmt::format("Too long: may not be more than {} bytes", kMaxBytes), field});
+  if (bytes > kMaxBytes)
+    causes.push_back({"FieldValueTooLong", fmt::format("Too long: may not be more than {} bytes", kMaxBytes), field});
 }
 
 size_t decodedSize(json::Value base64) { return base64.asString().size() / 4 * 3; }
 
 class SecretStrategy final : public Strategy {
  public:
-  Result<json::Value> prepareCreate(const StrategyContext& context, json::Value secret) const override { return merged(context.arena, secret); }
-  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value secret, json::Value) const override { return merged(context.arena, secret); }
+  Result<json::Value> prepareCreate(const StrategyContext& context, json::Value secret) const override {
+    return merged(context.arena, secret);
+  }
+  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value secret, json::Value) const override {
+    return merged(context.arena, secret);
+  }
 
   std::vector<Cause> validate(json::Value secret, json::Value old) const override {
     std::vector<Cause> causes;
@@ -53,7 +60,8 @@ class SecretStrategy final : public Strategy {
  private:
   static json::Value merged(json::Arena& arena, json::Value secret) {
     json::Value data = secret["data"];
-    for (const json::Member& m : secret["stringData"].members()) data = json::with(arena, data, m.key, json::string(arena, base64Encode(m.value.asString())));
+    for (const json::Member& m : secret["stringData"].members())
+      data = json::with(arena, data, m.key, json::string(arena, base64Encode(m.value.asString())));
     if (!data.isNull()) secret = json::with(arena, secret, "data", data);
     return json::without(arena, secret, "stringData");
   }
@@ -83,7 +91,8 @@ class SecretStrategy final : public Strategy {
       }
     } else if (type == "kubernetes.io/service-account-token") {
       constexpr const char* kAccount = "kubernetes.io/service-account.name";
-      if (secret.at({"metadata", "annotations", kAccount}).asString().empty()) causes.push_back(kube::required(fmt::format("metadata.annotations[{}]", kAccount)));
+      if (secret.at({"metadata", "annotations", kAccount}).asString().empty())
+        causes.push_back(kube::required(fmt::format("metadata.annotations[{}]", kAccount)));
     }
   }
 };
@@ -97,7 +106,9 @@ class ConfigMapStrategy final : public Strategy {
     validateKeys(causes, binary, "binaryData");
     size_t bytes = 0;
     for (const json::Member& m : data.members()) {
-      if (binary.has(m.key)) causes.push_back(kube::invalid(fmt::format("data[{}]", m.key), quote(m.key), "duplicate of key present in binaryData"));
+      if (binary.has(m.key))
+        causes.push_back(
+            kube::invalid(fmt::format("data[{}]", m.key), quote(m.key), "duplicate of key present in binaryData"));
       bytes += m.value.asString().size();
     }
     for (const json::Member& m : binary.members()) bytes += decodedSize(m.value);

@@ -1,4 +1,5 @@
-// CustomResourceDefinitions are established the moment they are accepted: the registry serves a CRD as soon as it is stored.
+// CustomResourceDefinitions are established the moment they are accepted: the registry serves a CRD as soon as it is
+// stored.
 
 #include <fmt/format.h>
 
@@ -29,8 +30,8 @@ struct Clash {
   std::string reason, message;
 };
 
-/// The first name of `crd` that another CRD of its group has. Upstream would not serve it; here the first kind found under
-/// a name answers to it, and the condition says so.
+/// The first name of `crd` that another CRD of its group has. Upstream would not serve it; here the first kind found
+/// under a name answers to it, and the condition says so.
 std::optional<Clash> clashOf(const StrategyContext& context, json::Value crd) {
   std::optional<Clash> clash;
   std::string group = crd["spec"]["group"].str();
@@ -66,9 +67,12 @@ json::Value established(const StrategyContext& context, json::Value crd) {
   if (clash && context.warnings)
     context.warnings->push_back(fmt::format("{}: {}; both kinds are served, but the name finds only one of them",
                                             crd.at({"metadata", "name"}).asString(), clash->message));
-  conditions = clash ? withCondition(arena, conditions, "NamesAccepted", "False", clash->reason, clash->message, context.now)
-                     : withCondition(arena, conditions, "NamesAccepted", "True", "NoConflicts", "no conflicts found", context.now);
-  conditions = withCondition(arena, conditions, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", context.now);
+  conditions =
+      clash
+          ? withCondition(arena, conditions, "NamesAccepted", "False", clash->reason, clash->message, context.now)
+          : withCondition(arena, conditions, "NamesAccepted", "True", "NoConflicts", "no conflicts found", context.now);
+  conditions = withCondition(arena, conditions, "Established", "True", "InitialNamesAccepted",
+                             "the initial names have been accepted", context.now);
   status = json::with(arena, status, "conditions", conditions);
   status = json::with(arena, status, "acceptedNames", crd["spec"]["names"]);
   json::Value stored = status["storedVersions"];
@@ -93,7 +97,8 @@ class CrdStrategy final : public Strategy {
     json::Value finalizers = crd["metadata"]["finalizers"];
     auto had = finalizers.items();
     if (std::none_of(had.begin(), had.end(), [](json::Value f) { return f.asString() == kCleanup; }))
-      crd = json::withPath(arena, crd, {"metadata", "finalizers"}, appended(arena, finalizers, json::string(arena, kCleanup)));
+      crd = json::withPath(arena, crd, {"metadata", "finalizers"},
+                           appended(arena, finalizers, json::string(arena, kCleanup)));
     return established(context, withNames(arena, crd));
   }
   Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value crd, json::Value old) const override {
@@ -113,8 +118,10 @@ class CrdStrategy final : public Strategy {
         if (std::find(said.begin(), said.end(), cause) == said.end()) causes.push_back(std::move(cause));
     }
     if (!old) return causes;
-    for (const char* field : {"group", "scope"}) mustStay(causes, fmt::format("spec.{}", field), spec[field], before[field]);
-    for (const char* field : {"kind", "plural"}) mustStay(causes, fmt::format("spec.names.{}", field), spec["names"][field], before["names"][field]);
+    for (const char* field : {"group", "scope"})
+      mustStay(causes, fmt::format("spec.{}", field), spec[field], before[field]);
+    for (const char* field : {"kind", "plural"})
+      mustStay(causes, fmt::format("spec.names.{}", field), spec["names"][field], before["names"][field]);
     for (Cause& cause : storedVersions(crd)) causes.push_back(std::move(cause));
     return causes;
   }
@@ -127,7 +134,8 @@ class CrdStrategy final : public Strategy {
     auto versions = crd["spec"]["versions"].items();
     for (size_t i = 0; i < stored.size(); ++i)
       if (std::none_of(versions.begin(), versions.end(), [&](json::Value v) { return v["name"] == stored[i]; }))
-        causes.push_back(kube::invalid(fmt::format("status.storedVersions[{}]", i), kube::shown(stored[i]), "missing from spec.versions; all storedVersions must exist in spec.versions"));
+        causes.push_back(kube::invalid(fmt::format("status.storedVersions[{}]", i), kube::shown(stored[i]),
+                                       "missing from spec.versions; all storedVersions must exist in spec.versions"));
     return causes;
   }
 };

@@ -28,7 +28,8 @@ json::Value withCondition(json::Arena& arena, json::Value conditions, std::strin
 
 namespace {
 
-Error about(Reason reason, std::string_view group, std::string_view resource, std::string_view name, std::string message) {
+Error about(Reason reason, std::string_view group, std::string_view resource, std::string_view name,
+            std::string message) {
   Error error(reason, std::move(message));
   error.group = group;
   error.kind = resource;
@@ -43,7 +44,8 @@ std::string qualified(std::string_view group, std::string_view resource) {
 }  // namespace
 
 Error refused(std::string_view group, std::string_view resource, std::string_view name, std::string_view why) {
-  return about(Reason::Forbidden, group, resource, name, fmt::format("{} \"{}\" is forbidden: {}", qualified(group, resource), name, why));
+  return about(Reason::Forbidden, group, resource, name,
+               fmt::format("{} \"{}\" is forbidden: {}", qualified(group, resource), name, why));
 }
 
 Error conflicting(std::string_view group, std::string_view resource, std::string_view name, std::string_view why) {
@@ -52,8 +54,9 @@ Error conflicting(std::string_view group, std::string_view resource, std::string
 }
 
 Error invalidObject(std::string_view group, std::string_view kind, std::string_view name, Cause cause) {
-  Error error = about(Reason::Invalid, group, kind, name,
-                      fmt::format("{} \"{}\" is invalid: {}: {}", qualified(group, kind), name, cause.field, cause.message));
+  Error error =
+      about(Reason::Invalid, group, kind, name,
+            fmt::format("{} \"{}\" is invalid: {}: {}", qualified(group, kind), name, cause.field, cause.message));
   error.causes.push_back(std::move(cause));
   return error;
 }
@@ -62,7 +65,8 @@ Cause notFoundCause(std::string path, std::string_view value) {
   return {"FieldValueNotFound", "Not found: " + quote(value), std::move(path)};
 }
 
-void addProblems(std::vector<Cause>& causes, const std::string& path, std::string_view value, const std::vector<std::string>& problems) {
+void addProblems(std::vector<Cause>& causes, const std::string& path, std::string_view value,
+                 const std::vector<std::string>& problems) {
   for (const std::string& problem : problems) causes.push_back(kube::invalid(path, quote(value), problem));
 }
 

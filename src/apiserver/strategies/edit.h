@@ -54,7 +54,8 @@ Error invalidObject(std::string_view group, std::string_view kind, std::string_v
 /// Go's field.NotFound.
 Cause notFoundCause(std::string path, std::string_view value);
 /// One Invalid cause per message.
-void addProblems(std::vector<Cause>& causes, const std::string& path, std::string_view value, const std::vector<std::string>& problems);
+void addProblems(std::vector<Cause>& causes, const std::string& path, std::string_view value,
+                 const std::vector<std::string>& problems);
 /// `Invalid value: ...: field is immutable` when the member differs.
 void mustStay(std::vector<Cause>& causes, const std::string& path, json::Value value, json::Value old);
 

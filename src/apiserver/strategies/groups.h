@@ -10,11 +10,11 @@ void registerNamespaces(Registry& registry);
 void registerNodes(Registry& registry);
 void registerCrds(Registry& registry);
 Result<void> registerServices(Registry& registry, const std::string& cidr);
-void registerConfig(Registry& registry);    ///< secrets, configmaps
+void registerConfig(Registry& registry);  ///< secrets, configmaps
 void registerJobs(Registry& registry);
-void registerRbac(Registry& registry);      ///< roles and bindings
-void registerVolumes(Registry& registry);   ///< persistentvolumes and claims
+void registerRbac(Registry& registry);     ///< roles and bindings
+void registerVolumes(Registry& registry);  ///< persistentvolumes and claims
 void registerPriorityClasses(Registry& registry);
-void registerRecords(Registry& registry);   ///< events, leases, endpointslices
+void registerRecords(Registry& registry);  ///< events, leases, endpointslices
 
 }  // namespace stoker::apiserver

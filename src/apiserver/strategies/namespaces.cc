@@ -1,4 +1,5 @@
-// Namespaces end in two steps: deletion makes them Terminating; they go when their content did and spec.finalizers is empty.
+// Namespaces end in two steps: deletion makes them Terminating; they go when their content did and spec.finalizers is
+// empty.
 
 #include <fmt/format.h>
 
@@ -34,7 +35,8 @@ class NamespaceStrategy final : public Strategy {
     object = json::with(arena, object, "status", json::Object(arena).set("phase", "Active").build());
     return labelled(arena, object);
   }
-  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value object, json::Value old) const override {
+  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value object,
+                                    json::Value old) const override {
     // spec.finalizers change through /finalize only.
     return labelled(context.arena, json::with(context.arena, object, "spec", old["spec"]));
   }
@@ -54,15 +56,18 @@ class NamespaceStrategy final : public Strategy {
 Result<json::Value> finalize(const StrategyContext& context, json::Value object, json::Value body) {
   std::string_view name = object.at({"metadata", "name"}).asString(), given = body.at({"metadata", "name"}).asString();
   if (!given.empty() && given != name)
-    return Error(Reason::BadRequest, fmt::format("the name of the object ({}) does not match the name on the URL ({})", given, name));
+    return Error(Reason::BadRequest,
+                 fmt::format("the name of the object ({}) does not match the name on the URL ({})", given, name));
   std::string_view revision = body.at({"metadata", "resourceVersion"}).asString();
   if (!revision.empty() && revision != object.at({"metadata", "resourceVersion"}).asString())
-    return conflicting("", "namespaces", name, "the object has been modified; please apply your changes to the latest version and try again");
+    return conflicting("", "namespaces", name,
+                       "the object has been modified; please apply your changes to the latest version and try again");
   json::Value finalizers = body["spec"]["finalizers"];
   for (size_t i = 0; i < finalizers.size(); ++i) {
     auto problems = kube::qualifiedName(finalizers[i].asString());
     if (problems.empty()) continue;
-    return invalidObject("", "Namespace", name, kube::invalid(fmt::format("spec.finalizers[{}]", i), kube::shown(finalizers[i]), problems[0]));
+    return invalidObject("", "Namespace", name,
+                         kube::invalid(fmt::format("spec.finalizers[{}]", i), kube::shown(finalizers[i]), problems[0]));
   }
   if (finalizers.empty()) return json::withoutPath(context.arena, object, {"spec", "finalizers"});
   return json::withPath(context.arena, object, {"spec", "finalizers"}, finalizers);

@@ -29,16 +29,20 @@ class NodeStrategy final : public Strategy {
       addProblems(causes, at + ".value", value, kube::labelValue(value));
       if (taints[i]["effect"].asString().empty()) causes.push_back(kube::required(at + ".effect"));
       if (!seen.insert(fmt::format("{}:{}", key, taints[i]["effect"].asString())).second)
-        causes.push_back({"FieldValueDuplicate", fmt::format("Duplicate value: {}", json::print(taints[i])), at + ".key"});
+        causes.push_back(
+            {"FieldValueDuplicate", fmt::format("Duplicate value: {}", json::print(taints[i])), at + ".key"});
     }
     for (const char* list : {"capacity", "allocatable"})
       for (const json::Member& one : node["status"][list].members()) {
         auto amount = kube::Quantity::parse(one.value.asString());
         if (amount.ok() && amount->sign() < 0)
-          causes.push_back(kube::invalid(fmt::format("status.{}[{}]", list, one.key), kube::shown(one.value), "must be greater than or equal to 0"));
+          causes.push_back(kube::invalid(fmt::format("status.{}[{}]", list, one.key), kube::shown(one.value),
+                                         "must be greater than or equal to 0"));
       }
-    if (json::Value before = old["spec"]["podCIDR"]; before) mustStay(causes, "spec.podCIDR", node["spec"]["podCIDR"], before);
-    if (json::Value before = old["spec"]["providerID"]; before) mustStay(causes, "spec.providerID", node["spec"]["providerID"], before);
+    if (json::Value before = old["spec"]["podCIDR"]; before)
+      mustStay(causes, "spec.podCIDR", node["spec"]["podCIDR"], before);
+    if (json::Value before = old["spec"]["providerID"]; before)
+      mustStay(causes, "spec.providerID", node["spec"]["providerID"], before);
     return causes;
   }
 };

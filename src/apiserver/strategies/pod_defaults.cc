@@ -25,7 +25,8 @@ json::Value podTemplateDefaults(json::Arena& arena, json::Value spec) {
   for (std::string_view list : kContainerLists)
     spec = mapMember(arena, spec, list, [&](json::Value container) {
       if (container["imagePullPolicy"].asString().empty())
-        container = json::with(arena, container, "imagePullPolicy", json::string(arena, pullPolicyFor(container["image"].asString())));
+        container = json::with(arena, container, "imagePullPolicy",
+                               json::string(arena, pullPolicyFor(container["image"].asString())));
       if (!hostNetwork) return container;
       return mapMember(arena, container, "ports", [&](json::Value port) {
         return port["hostPort"].asInt() == 0 ? json::with(arena, port, "hostPort", port["containerPort"]) : port;
@@ -35,7 +36,8 @@ json::Value podTemplateDefaults(json::Arena& arena, json::Value spec) {
     if (volume.size() == 1 && volume.has("name")) return json::with(arena, volume, "emptyDir", emptyObject(arena));
     json::Value image = volume["image"];
     if (image.isObject() && image["pullPolicy"].asString().empty())
-      return json::withPath(arena, volume, {"image", "pullPolicy"}, json::string(arena, pullPolicyFor(image["reference"].asString())));
+      return json::withPath(arena, volume, {"image", "pullPolicy"},
+                            json::string(arena, pullPolicyFor(image["reference"].asString())));
     return volume;
   });
 }

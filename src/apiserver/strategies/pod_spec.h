@@ -10,8 +10,8 @@
 
 namespace stoker::apiserver {
 
-/// Defaults that depend on other fields, for pods and templates alike: imagePullPolicy by tag, volumes without a source,
-/// host ports of pods in the host's network.
+/// Defaults that depend on other fields, for pods and templates alike: imagePullPolicy by tag, volumes without a
+/// source, host ports of pods in the host's network.
 json::Value podTemplateDefaults(json::Arena& arena, json::Value spec);
 
 /// Requests that are missing where there are limits; for pods only.

@@ -51,7 +51,8 @@ class PodSpecChecker {
   std::vector<Cause> run() {
     checkVolumes();
     for (const char* list : {"initContainers", "containers"})
-      for (size_t i = 0; i < spec_[list].size(); ++i) checkContainer(spec_[list][i], indexed(path_ + "." + list, i), list[0] == 'i');
+      for (size_t i = 0; i < spec_[list].size(); ++i)
+        checkContainer(spec_[list][i], indexed(path_ + "." + list, i), list[0] == 'i');
     checkHostPorts();
     checkNames();
     checkTolerations();
@@ -63,7 +64,8 @@ class PodSpecChecker {
  private:
   void add(Cause cause) { causes_.push_back(std::move(cause)); }
 
-  // ---- volumes ---------------------------------------------------------------------------------------------------------
+  // ---- volumes
+  // ---------------------------------------------------------------------------------------------------------
 
   void checkVolumes() {
     json::Value volumes = spec_["volumes"];
@@ -77,7 +79,8 @@ class PodSpecChecker {
       }
       size_t sources = 0;
       for (const json::Member& member : volume.members())
-        if (member.key != "name" && ++sources > 1) add(forbidden(fmt::format("{}.{}", at, member.key), "may not specify more than 1 volume type"));
+        if (member.key != "name" && ++sources > 1)
+          add(forbidden(fmt::format("{}.{}", at, member.key), "may not specify more than 1 volume type"));
       checkHostPath(volume["hostPath"], at + ".hostPath");
       if (json::Value limit = volume["emptyDir"]["sizeLimit"]; limit && negative(limit))
         add(forbidden(at + ".emptyDir.sizeLimit", "SizeLimit field must be a valid resource quantity"));
@@ -100,7 +103,8 @@ class PodSpecChecker {
         checkDownward(projections[j]["downwardAPI"]["items"], inner + ".downwardAPI.items");
         if (json::Value token = projections[j]["serviceAccountToken"]) {
           if (token["expirationSeconds"].asInt(3600) < 600)
-            add(invalid(inner + ".serviceAccountToken.expirationSeconds", shown(token["expirationSeconds"]), "may not specify a duration less than 10 minutes"));
+            add(invalid(inner + ".serviceAccountToken.expirationSeconds", shown(token["expirationSeconds"]),
+                        "may not specify a duration less than 10 minutes"));
           checkLocalPath(token["path"], inner + ".serviceAccountToken.path");
         }
       }
@@ -109,10 +113,13 @@ class PodSpecChecker {
 
   void checkHostPath(json::Value hostPath, const std::string& at) {
     if (!hostPath) return;
-    if (hasBackstep(hostPath["path"].asString())) add(invalid(at + ".path", shown(hostPath["path"]), "must not contain '..'"));
-    static const std::vector<std::string> types = {"", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"};
+    if (hasBackstep(hostPath["path"].asString()))
+      add(invalid(at + ".path", shown(hostPath["path"]), "must not contain '..'"));
+    static const std::vector<std::string> types = {
+        "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"};
     std::string_view type = hostPath["type"].asString();
-    if (std::find(types.begin(), types.end(), type) == types.end()) add(unsupported(at + ".type", hostPath["type"], types));
+    if (std::find(types.begin(), types.end(), type) == types.end())
+      add(unsupported(at + ".type", hostPath["type"], types));
   }
 
   static bool hasBackstep(std::string_view path) {
@@ -127,7 +134,8 @@ class PodSpecChecker {
   }
 
   void checkMode(json::Value mode, const std::string& at) {
-    if (mode && (mode.asInt() < 0 || mode.asInt() > 0777)) add(invalid(at, shown(mode), "must be a number between 0 and 0777 (octal), both inclusive"));
+    if (mode && (mode.asInt() < 0 || mode.asInt() > 0777))
+      add(invalid(at, shown(mode), "must be a number between 0 and 0777 (octal), both inclusive"));
   }
 
   void checkItems(json::Value items, const std::string& at, bool keyed) {
@@ -140,18 +148,24 @@ class PodSpecChecker {
 
   void checkDownward(json::Value items, const std::string& at) {
     checkItems(items, at, false);
-    static const std::vector<std::string> fields = {"metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"};
+    static const std::vector<std::string> fields = {"metadata.annotations", "metadata.labels", "metadata.name",
+                                                    "metadata.namespace", "metadata.uid"};
     for (size_t i = 0; i < items.size(); ++i) {
       std::string inner = indexed(at, i);
       bool field = items[i].has("fieldRef"), resource = items[i].has("resourceFieldRef");
-      if (field && resource) add(invalid(inner, "\"resource\"", "fieldRef and resourceFieldRef can not be specified simultaneously"));
-      else if (field) checkFieldRef(items[i]["fieldRef"], inner + ".fieldRef", fields);
-      else if (resource) checkResourceFieldRef(items[i]["resourceFieldRef"], inner + ".resourceFieldRef", true);
-      else add(required(inner + ".fieldRef", "one of fieldRef and resourceFieldRef is required"));
+      if (field && resource)
+        add(invalid(inner, "\"resource\"", "fieldRef and resourceFieldRef can not be specified simultaneously"));
+      else if (field)
+        checkFieldRef(items[i]["fieldRef"], inner + ".fieldRef", fields);
+      else if (resource)
+        checkResourceFieldRef(items[i]["resourceFieldRef"], inner + ".resourceFieldRef", true);
+      else
+        add(required(inner + ".fieldRef", "one of fieldRef and resourceFieldRef is required"));
     }
   }
 
-  // ---- containers ------------------------------------------------------------------------------------------------------
+  // ---- containers
+  // ------------------------------------------------------------------------------------------------------
 
   void checkContainer(json::Value container, const std::string& at, bool init) {
     json::Value name = container["name"], image = container["image"];
@@ -159,7 +173,8 @@ class PodSpecChecker {
       addProblems(causes_, at + ".name", name.asString(), kube::dns1123Label(name.asString()));
       if (!containers_.insert(name.asString()).second) add(duplicate(at + ".name", name));
     }
-    if (image.asString().empty()) add(required(at + ".image"));
+    if (image.asString().empty())
+      add(required(at + ".image"));
     else if (trim(image.asString()) != image.asString())
       add(invalid(at + ".image", shown(image), "must not have leading or trailing whitespace"));
     checkPorts(container["ports"], at + ".ports");
@@ -171,8 +186,11 @@ class PodSpecChecker {
     bool sidecar = init && container["restartPolicy"].asString() == "Always";
     for (const char* probe : {"livenessProbe", "readinessProbe", "startupProbe"}) {
       if (!container.has(probe)) continue;
-      if (init && !sidecar) add(forbidden(fmt::format("{}.{}", at, probe), "may not be set for init containers without restartPolicy=Always"));
-      else checkProbe(container[probe], fmt::format("{}.{}", at, probe), probe[0] == 'r');
+      if (init && !sidecar)
+        add(forbidden(fmt::format("{}.{}", at, probe),
+                      "may not be set for init containers without restartPolicy=Always"));
+      else
+        checkProbe(container[probe], fmt::format("{}.{}", at, probe), probe[0] == 'r');
     }
   }
 
@@ -186,7 +204,8 @@ class PodSpecChecker {
         if (!names.insert(name.asString()).second) add(duplicate(indexed(at, i) + ".name", name));
       }
       if (hostNetwork && ports[i]["hostPort"].asInt() != ports[i]["containerPort"].asInt())
-        add(invalid(indexed(at, i) + ".containerPort", shown(ports[i]["containerPort"]), "must match `hostPort` when `hostNetwork` is true"));
+        add(invalid(indexed(at, i) + ".containerPort", shown(ports[i]["containerPort"]),
+                    "must match `hostPort` when `hostNetwork` is true"));
     }
   }
 
@@ -200,34 +219,45 @@ class PodSpecChecker {
         if (port == 0) continue;
         std::string key = fmt::format("{}/{}/{}", ports[j]["protocol"].asString(), ports[j]["hostIP"].asString(), port);
         if (!taken.insert(key).second)
-          add({"FieldValueDuplicate", "Duplicate value: " + quote(key), fmt::format("{}.containers[{}].ports[{}].hostPort", path_, i, j)});
+          add({"FieldValueDuplicate", "Duplicate value: " + quote(key),
+               fmt::format("{}.containers[{}].ports[{}].hostPort", path_, i, j)});
       }
     }
   }
 
   void checkEnv(json::Value env, const std::string& at) {
-    static const std::vector<std::string> fields = {"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName",
-                                                    "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"};
+    static const std::vector<std::string> fields = {
+        "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
+        "status.hostIP", "status.hostIPs",     "status.podIP", "status.podIPs"};
     for (size_t i = 0; i < env.size(); ++i) {
       json::Value one = env[i], from = one["valueFrom"];
       std::string inner = indexed(at, i);
-      if (!one["name"].asString().empty()) addProblems(causes_, inner + ".name", one["name"].asString(), kube::envVarName(one["name"].asString()));
+      if (!one["name"].asString().empty())
+        addProblems(causes_, inner + ".name", one["name"].asString(), kube::envVarName(one["name"].asString()));
       if (!from) continue;
       std::string source = inner + ".valueFrom";
-      if (!one["value"].asString().empty()) add(invalid(source, "\"\"", "may not be specified when `value` is not empty"));
+      if (!one["value"].asString().empty())
+        add(invalid(source, "\"\"", "may not be specified when `value` is not empty"));
       size_t count = 0;
-      for (const char* field : {"fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"}) count += from.has(field);
-      if (count == 0) add(invalid(source, "\"\"", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"));
+      for (const char* field : {"fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"})
+        count += from.has(field);
+      if (count == 0)
+        add(invalid(
+            source, "\"\"",
+            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"));
       if (count > 1) add(invalid(source, "\"\"", "may not have more than one field specified at a time"));
       if (from.has("fieldRef")) checkFieldRef(from["fieldRef"], source + ".fieldRef", fields);
-      if (from.has("resourceFieldRef")) checkResourceFieldRef(from["resourceFieldRef"], source + ".resourceFieldRef", false);
+      if (from.has("resourceFieldRef"))
+        checkResourceFieldRef(from["resourceFieldRef"], source + ".resourceFieldRef", false);
       for (const char* field : {"configMapKeyRef", "secretKeyRef"}) {
         if (!from.has(field)) continue;
         if (from[field]["name"].asString().empty()) add(required(fmt::format("{}.{}.name", source, field)));
         json::Value key = from[field]["key"];
         std::string path = fmt::format("{}.{}.key", source, field);
-        if (key.asString().empty()) add(required(path));
-        else addProblems(causes_, path, key.asString(), kube::configMapKey(key.asString()));
+        if (key.asString().empty())
+          add(required(path));
+        else
+          addProblems(causes_, path, key.asString(), kube::configMapKey(key.asString()));
       }
     }
   }
@@ -241,7 +271,8 @@ class PodSpecChecker {
       std::string_view key = text.substr(map.size(), text.size() - map.size() - 2);
       return addProblems(causes_, at, key, kube::qualifiedName(map[9] == 'a' ? toLower(key) : key));
     }
-    if (std::find(allowed.begin(), allowed.end(), text) == allowed.end()) add(unsupported(at + ".fieldPath", path, allowed));
+    if (std::find(allowed.begin(), allowed.end(), text) == allowed.end())
+      add(unsupported(at + ".fieldPath", path, allowed));
   }
 
   void checkResourceFieldRef(json::Value ref, const std::string& at, bool volume) {
@@ -252,7 +283,8 @@ class PodSpecChecker {
     if (volume && ref["containerName"].asString().empty()) add(required(at + ".containerName"));
     if (text.empty()) return add(required(at + ".resource"));
     bool huge = text.starts_with("limits.hugepages-") || text.starts_with("requests.hugepages-");
-    if (!huge && std::find(allowed.begin(), allowed.end(), text) == allowed.end()) add(unsupported(at + ".resource", resource, allowed));
+    if (!huge && std::find(allowed.begin(), allowed.end(), text) == allowed.end())
+      add(unsupported(at + ".resource", resource, allowed));
   }
 
   void checkEnvFrom(json::Value list, const std::string& at) {
@@ -274,13 +306,17 @@ class PodSpecChecker {
     for (size_t i = 0; i < mounts.size(); ++i) {
       std::string inner = indexed(at, i);
       json::Value name = mounts[i]["name"], path = mounts[i]["mountPath"];
-      if (!name.asString().empty() && !volumes_.contains(name.asString())) add(notFoundCause(inner + ".name", name.asString()));
-      if (!path.asString().empty() && !paths.insert(path.asString()).second) add(invalid(inner + ".mountPath", shown(path), "must be unique"));
-      if (path.asString().find(':') != std::string_view::npos) add(invalid(inner + ".mountPath", shown(path), "must not contain ':'"));
+      if (!name.asString().empty() && !volumes_.contains(name.asString()))
+        add(notFoundCause(inner + ".name", name.asString()));
+      if (!path.asString().empty() && !paths.insert(path.asString()).second)
+        add(invalid(inner + ".mountPath", shown(path), "must be unique"));
+      if (path.asString().find(':') != std::string_view::npos)
+        add(invalid(inner + ".mountPath", shown(path), "must not contain ':'"));
       for (const char* field : {"subPath", "subPathExpr"})
         if (!mounts[i][field].asString().empty()) checkLocalPath(mounts[i][field], fmt::format("{}.{}", inner, field));
       if (!mounts[i]["subPath"].asString().empty() && !mounts[i]["subPathExpr"].asString().empty())
-        add(invalid(inner + ".subPathExpr", shown(mounts[i]["subPathExpr"]), "subPathExpr and subPath are mutually exclusive"));
+        add(invalid(inner + ".subPathExpr", shown(mounts[i]["subPathExpr"]),
+                    "subPathExpr and subPath are mutually exclusive"));
     }
   }
 
@@ -298,7 +334,8 @@ class PodSpecChecker {
     for (const char* list : {"limits", "requests"})
       for (const json::Member& one : resources[list].members()) {
         std::string inner = fmt::format("{}.{}[{}]", at, list, one.key);
-        bool standard = one.key == "cpu" || one.key == "memory" || one.key == "ephemeral-storage" || one.key.starts_with("hugepages-");
+        bool standard = one.key == "cpu" || one.key == "memory" || one.key == "ephemeral-storage" ||
+                        one.key.starts_with("hugepages-");
         if (!standard) {
           if (one.key.find('/') == std::string_view::npos) {
             add(invalid(inner, quote(one.key), "must be a standard resource type or fully qualified"));
@@ -308,29 +345,36 @@ class PodSpecChecker {
         }
         auto amount = quantity(one.value);
         if (!amount) continue;
-        if (amount->sign() < 0) add(invalid(inner, shown(one.value), "must be greater than or equal to 0"));
-        else if (isExtended(one.key) && kube::Quantity::fromInt(amount->value()) != *amount) add(invalid(inner, shown(one.value), "must be an integer"));
+        if (amount->sign() < 0)
+          add(invalid(inner, shown(one.value), "must be greater than or equal to 0"));
+        else if (isExtended(one.key) && kube::Quantity::fromInt(amount->value()) != *amount)
+          add(invalid(inner, shown(one.value), "must be an integer"));
       }
     for (const json::Member& request : requests.members()) {
       auto amount = quantity(request.value), limit = quantity(limits[request.key]);
       if (!amount || !limits.has(request.key)) {
-        if (amount && isExtended(request.key)) add(required(at + ".limits", "Limit must be set for non overcommitable resources"));
+        if (amount && isExtended(request.key))
+          add(required(at + ".limits", "Limit must be set for non overcommitable resources"));
         continue;
       }
       if (!limit) continue;
       if (isExtended(request.key) && *amount != *limit)
-        add(invalid(at + ".requests", shown(request.value), fmt::format("must be equal to {} limit of {}", request.key, limit->toString())));
+        add(invalid(at + ".requests", shown(request.value),
+                    fmt::format("must be equal to {} limit of {}", request.key, limit->toString())));
       else if (*amount > *limit)
-        add(invalid(at + ".requests", shown(request.value), fmt::format("must be less than or equal to {} limit of {}", request.key, limit->toString())));
+        add(invalid(at + ".requests", shown(request.value),
+                    fmt::format("must be less than or equal to {} limit of {}", request.key, limit->toString())));
     }
   }
 
   void checkProbe(json::Value probe, const std::string& at, bool mayNeedSeveral) {
     size_t handlers = 0;
     for (const char* handler : {"exec", "httpGet", "tcpSocket", "grpc"})
-      if (probe.has(handler) && ++handlers > 1) add(forbidden(fmt::format("{}.{}", at, handler), "may not specify more than 1 handler type"));
+      if (probe.has(handler) && ++handlers > 1)
+        add(forbidden(fmt::format("{}.{}", at, handler), "may not specify more than 1 handler type"));
     if (handlers == 0) add(required(at, "must specify a handler type"));
-    if (!mayNeedSeveral && probe["successThreshold"].asInt(1) != 1) add(invalid(at + ".successThreshold", shown(probe["successThreshold"]), "must be 1"));
+    if (!mayNeedSeveral && probe["successThreshold"].asInt(1) != 1)
+      add(invalid(at + ".successThreshold", shown(probe["successThreshold"]), "must be 1"));
     if (probe.has("exec") && probe["exec"]["command"].empty()) add(required(at + ".exec.command"));
   }
 
@@ -338,11 +382,14 @@ class PodSpecChecker {
     for (const char* field : {"runAsUser", "runAsGroup", "fsGroup"}) {
       if (!context.has(field)) continue;
       int64_t id = context[field].asInt();
-      if (id < 0 || id > INT32_MAX) add(invalid(fmt::format("{}.{}", at, field), shown(context[field]), "must be between 0 and 2147483647, inclusive"));
+      if (id < 0 || id > INT32_MAX)
+        add(invalid(fmt::format("{}.{}", at, field), shown(context[field]),
+                    "must be between 0 and 2147483647, inclusive"));
     }
   }
 
-  // ---- the pod as a whole ----------------------------------------------------------------------------------------------
+  // ---- the pod as a whole
+  // ----------------------------------------------------------------------------------------------
 
   void checkNames() {
     auto check = [&](const char* field, std::vector<std::string> (*rule)(std::string_view)) {
@@ -377,11 +424,14 @@ class PodSpecChecker {
       json::Value one = list[i];
       std::string at = indexed(path_ + ".tolerations", i);
       std::string_view key = one["key"].asString(), op = one["operator"].asString();
-      if (!key.empty()) addProblems(causes_, at + ".key", key, kube::qualifiedName(key));
+      if (!key.empty())
+        addProblems(causes_, at + ".key", key, kube::qualifiedName(key));
       else if (op != "Exists")
-        add(invalid(at + ".operator", quote(op), "operator must be Exists when `key` is empty, which means \"match all values and all keys\""));
+        add(invalid(at + ".operator", quote(op),
+                    "operator must be Exists when `key` is empty, which means \"match all values and all keys\""));
       if (one.has("tolerationSeconds") && one["effect"].asString() != "NoExecute")
-        add(invalid(at + ".effect", shown(one["effect"] ? one["effect"] : json::Value::rawString("")), "effect must be 'NoExecute' when `tolerationSeconds` is set"));
+        add(invalid(at + ".effect", shown(one["effect"] ? one["effect"] : json::Value::rawString("")),
+                    "effect must be 'NoExecute' when `tolerationSeconds` is set"));
       if (op == "Exists" && !one["value"].asString().empty())
         add(invalid(at + ".operator", shown(one["value"]), "value must be empty when `operator` is 'Exists'"));
     }
@@ -418,7 +468,8 @@ class PodSpecChecker {
     json::Value wished = affinity["preferredDuringSchedulingIgnoredDuringExecution"];
     for (size_t i = 0; i < wished.size(); ++i) {
       std::string inner = indexed(at + "preferredDuringSchedulingIgnoredDuringExecution", i);
-      if (int64_t weight = wished[i]["weight"].asInt(); weight < 1 || weight > 100) add(invalid(inner + ".weight", std::to_string(weight), "must be in the range 1-100"));
+      if (int64_t weight = wished[i]["weight"].asInt(); weight < 1 || weight > 100)
+        add(invalid(inner + ".weight", std::to_string(weight), "must be in the range 1-100"));
       checkTerm(wished[i]["preference"], inner + ".preference");
     }
   }
@@ -431,6 +482,8 @@ class PodSpecChecker {
 
 }  // namespace
 
-std::vector<Cause> validatePodSpec(json::Value spec, const std::string& path) { return PodSpecChecker(spec, path).run(); }
+std::vector<Cause> validatePodSpec(json::Value spec, const std::string& path) {
+  return PodSpecChecker(spec, path).run();
+}
 
 }  // namespace stoker::apiserver

@@ -15,15 +15,16 @@ namespace {
 
 constexpr std::string_view kClasses = "priorityclasses.scheduling.k8s.io";
 constexpr std::string_view kTokenPath = "/var/run/secrets/kubernetes.io/serviceaccount";
-constexpr int64_t kTokenSeconds = 3607;       // upstream's, so that it is told apart from a user's 3600
+constexpr int64_t kTokenSeconds = 3607;  // upstream's, so that it is told apart from a user's 3600
 constexpr int64_t kDefaultGrace = 30;
-constexpr int64_t kTolerateSeconds = 300;     // DefaultTolerationSeconds
+constexpr int64_t kTolerateSeconds = 300;  // DefaultTolerationSeconds
 constexpr const char* kImmutable =
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
-/// Five characters of Kubernetes' suffix alphabet from a pod's uid: unique enough within one pod, the same in every replay.
+/// Five characters of Kubernetes' suffix alphabet from a pod's uid: unique enough within one pod, the same in every
+/// replay.
 std::string suffixFrom(std::string_view uid, int attempt) {
   constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
   std::string hash = sha256(fmt::format("{}/{}", uid, attempt));
@@ -32,14 +33,17 @@ std::string suffixFrom(std::string_view uid, int attempt) {
   return out;
 }
 
-Error forbiddenPod(json::Value pod, std::string_view why) { return refused("", "pods", pod.at({"metadata", "name"}).asString(), why); }
+Error forbiddenPod(json::Value pod, std::string_view why) {
+  return refused("", "pods", pod.at({"metadata", "name"}).asString(), why);
+}
 
 bool finished(json::Value pod) {
   std::string_view phase = pod.at({"status", "phase"}).asString();
   return phase == "Succeeded" || phase == "Failed";
 }
 
-// ---- admission -----------------------------------------------------------------------------------------------------------
+// ---- admission
+// -----------------------------------------------------------------------------------------------------------
 
 Result<json::Value> withPriority(const StrategyContext& context, json::Value pod) {
   json::Arena& arena = context.arena;
@@ -66,11 +70,18 @@ Result<json::Value> withPriority(const StrategyContext& context, json::Value pod
   std::string policy = chosen["preemptionPolicy"].str();
   if (policy.empty()) policy = "PreemptLowerPriority";
   if (spec.has("priority") && spec["priority"].asInt() != priority)
-    return forbiddenPod(pod, fmt::format("the integer value of priority ({}) must not be provided in pod spec; priority admission controller "
-                                         "computed {} from the given PriorityClass name", spec["priority"].asInt(), priority));
+    return forbiddenPod(
+        pod, fmt::format(
+                 "the integer value of priority ({}) must not be provided in pod spec; priority admission controller "
+                 "computed {} from the given PriorityClass name",
+                 spec["priority"].asInt(), priority));
   if (spec.has("preemptionPolicy") && spec["preemptionPolicy"].asString() != policy)
-    return forbiddenPod(pod, fmt::format("the string value of PreemptionPolicy ({}) must not be provided in pod spec; priority admission controller "
-                                         "computed {} from the given PriorityClass name", spec["preemptionPolicy"].asString(), policy));
+    return forbiddenPod(
+        pod,
+        fmt::format(
+            "the string value of PreemptionPolicy ({}) must not be provided in pod spec; priority admission controller "
+            "computed {} from the given PriorityClass name",
+            spec["preemptionPolicy"].asString(), policy));
   if (chosen) spec = json::with(arena, spec, "priorityClassName", chosen.at({"metadata", "name"}));
   spec = json::with(arena, spec, "priority", json::number(arena, priority));
   spec = json::with(arena, spec, "preemptionPolicy", json::string(arena, policy));
@@ -79,13 +90,20 @@ Result<json::Value> withPriority(const StrategyContext& context, json::Value pod
 
 json::Value tokenVolume(json::Arena& arena, const std::string& name) {
   auto object = [&] { return json::Object(arena); };
-  json::Value token = object().set("serviceAccountToken", object().set("expirationSeconds", kTokenSeconds).set("path", "token").build()).build();
+  json::Value token =
+      object()
+          .set("serviceAccountToken", object().set("expirationSeconds", kTokenSeconds).set("path", "token").build())
+          .build();
   json::Value item = object().set("key", "ca.crt").set("path", "ca.crt").build();
-  json::Value root = object().set("configMap", object().set("name", "kube-root-ca.crt").set("items", json::array(arena, {item})).build()).build();
+  json::Value root =
+      object()
+          .set("configMap", object().set("name", "kube-root-ca.crt").set("items", json::array(arena, {item})).build())
+          .build();
   json::Value field = object().set("apiVersion", "v1").set("fieldPath", "metadata.namespace").build();
   json::Value down = object().set("fieldRef", field).set("path", "namespace").build();
   json::Value place = object().set("downwardAPI", object().set("items", json::array(arena, {down})).build()).build();
-  json::Value projected = object().set("defaultMode", 420).set("sources", json::array(arena, {token, root, place})).build();
+  json::Value projected =
+      object().set("defaultMode", 420).set("sources", json::array(arena, {token, root, place})).build();
   return object().set("name", name).set("projected", projected).build();
 }
 
@@ -102,9 +120,12 @@ json::Value withToken(json::Arena& arena, json::Value spec, std::string_view uid
     spec = mapMember(arena, spec, list, [&](json::Value container) {
       json::Value mounts = container["volumeMounts"];
       auto items = mounts.items();
-      if (std::any_of(items.begin(), items.end(), [&](json::Value m) { return m["mountPath"].asString() == kTokenPath; })) return container;
+      if (std::any_of(items.begin(), items.end(),
+                      [&](json::Value m) { return m["mountPath"].asString() == kTokenPath; }))
+        return container;
       used = true;
-      json::Value mount = json::Object(arena).set("name", name).set("readOnly", true).set("mountPath", kTokenPath).build();
+      json::Value mount =
+          json::Object(arena).set("name", name).set("readOnly", true).set("mountPath", kTokenPath).build();
       return json::with(arena, container, "volumeMounts", appended(arena, mounts, mount));
     });
   return used ? json::with(arena, spec, "volumes", appended(arena, volumes, tokenVolume(arena, name))) : spec;
@@ -121,10 +142,12 @@ Result<json::Value> withAccount(const StrategyContext& context, json::Value pod)
   std::string ns = pod.at({"metadata", "namespace"}).str();
   store::VersionPtr version = context.state.find("serviceaccounts", ns, name);
   if (!version)
-    return forbiddenPod(pod, fmt::format("error looking up service account {}/{}: serviceaccount \"{}\" not found", ns, name, name));
+    return forbiddenPod(
+        pod, fmt::format("error looking up service account {}/{}: serviceaccount \"{}\" not found", ns, name, name));
   STOKER_TRY(json::Value account, json::parse(arena, version->bytes));
   bool mount = account["automountServiceAccountToken"].asBool(true);
-  if (spec["automountServiceAccountToken"].asBool(mount)) spec = withToken(arena, spec, pod.at({"metadata", "uid"}).asString());
+  if (spec["automountServiceAccountToken"].asBool(mount))
+    spec = withToken(arena, spec, pod.at({"metadata", "uid"}).asString());
   if (spec["imagePullSecrets"].empty() && !account["imagePullSecrets"].empty())
     spec = json::with(arena, spec, "imagePullSecrets", account["imagePullSecrets"]);
   return json::with(arena, pod, "spec", spec);
@@ -138,7 +161,12 @@ json::Value withTolerations(json::Arena& arena, json::Value spec) {
       return (name == key || name.empty()) && (effect.empty() || effect == "NoExecute");
     });
     if (tolerated) continue;
-    json::Value toleration = json::Object(arena).set("key", key).set("operator", "Exists").set("effect", "NoExecute").set("tolerationSeconds", kTolerateSeconds).build();
+    json::Value toleration = json::Object(arena)
+                                 .set("key", key)
+                                 .set("operator", "Exists")
+                                 .set("effect", "NoExecute")
+                                 .set("tolerationSeconds", kTolerateSeconds)
+                                 .build();
     spec = json::with(arena, spec, "tolerations", appended(arena, spec["tolerations"], toleration));
   }
   return spec;
@@ -156,7 +184,8 @@ json::Value scheduled(json::Arena& arena, json::Value pod, Time now) {
   return json::withPath(arena, pod, {"status", "conditions"}, conditions);
 }
 
-// ---- what may change -------------------------------------------------------------------------------------------------------
+// ---- what may change
+// -------------------------------------------------------------------------------------------------------
 
 /// `spec` with everything that may change put back to what it was: equal to `old` when nothing else did.
 json::Value putBack(json::Arena& arena, json::Value spec, json::Value old) {
@@ -164,7 +193,9 @@ json::Value putBack(json::Arena& arena, json::Value spec, json::Value old) {
     json::Value before = old[list];
     if (before.size() != spec[list].size()) continue;
     size_t i = 0;
-    spec = mapMember(arena, spec, list, [&](json::Value container) { return json::with(arena, container, "image", before[i++]["image"]); });
+    spec = mapMember(arena, spec, list, [&](json::Value container) {
+      return json::with(arena, container, "image", before[i++]["image"]);
+    });
   }
   for (std::string_view field : {"activeDeadlineSeconds", "tolerations", "schedulingGates"})
     spec = old.has(field) ? json::with(arena, spec, field, old[field]) : json::without(arena, spec, field);
@@ -174,7 +205,9 @@ json::Value putBack(json::Arena& arena, json::Value spec, json::Value old) {
   if (!old["schedulingGates"].empty()) {
     bool kept = true;
     for (const json::Member& m : old["nodeSelector"].members()) kept &= spec["nodeSelector"][m.key] == m.value;
-    if (kept) spec = old.has("nodeSelector") ? json::with(arena, spec, "nodeSelector", old["nodeSelector"]) : json::without(arena, spec, "nodeSelector");
+    if (kept)
+      spec = old.has("nodeSelector") ? json::with(arena, spec, "nodeSelector", old["nodeSelector"])
+                                     : json::without(arena, spec, "nodeSelector");
   }
   return spec;
 }
@@ -187,9 +220,12 @@ std::vector<Cause> validateChange(json::Value spec, json::Value old) {
       return causes;
     }
   json::Value deadline = spec["activeDeadlineSeconds"], before = old["activeDeadlineSeconds"];
-  if (before && !deadline) causes.push_back(kube::invalid("spec.activeDeadlineSeconds", "null", "must not update from a positive integer to nil value"));
+  if (before && !deadline)
+    causes.push_back(
+        kube::invalid("spec.activeDeadlineSeconds", "null", "must not update from a positive integer to nil value"));
   else if (before && deadline.asInt() > before.asInt())
-    causes.push_back(kube::invalid("spec.activeDeadlineSeconds", kube::shown(deadline), "must be less than or equal to previous value"));
+    causes.push_back(kube::invalid("spec.activeDeadlineSeconds", kube::shown(deadline),
+                                   "must be less than or equal to previous value"));
   auto same = [](json::Value a, json::Value b) {  // but for how long
     for (const char* field : {"key", "operator", "value", "effect"})
       if (a[field].asString() != b[field].asString()) return false;
@@ -198,14 +234,17 @@ std::vector<Cause> validateChange(json::Value spec, json::Value old) {
   auto now = spec["tolerations"].items();
   for (json::Value had : old["tolerations"].items())
     if (std::none_of(now.begin(), now.end(), [&](json::Value t) { return same(t, had); })) {
-      causes.push_back(kube::forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"));
+      causes.push_back(
+          kube::forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"));
       break;
     }
   auto gates = old["schedulingGates"].items();
   for (size_t i = 0; i < spec["schedulingGates"].size(); ++i) {
     json::Value gate = spec["schedulingGates"][i];
     if (std::none_of(gates.begin(), gates.end(), [&](json::Value g) { return g["name"] == gate["name"]; }))
-      causes.push_back(kube::forbidden(fmt::format("spec.schedulingGates[{}]", i), "only deletion is allowed, but found new scheduling gate " + quote(gate["name"].asString())));
+      causes.push_back(
+          kube::forbidden(fmt::format("spec.schedulingGates[{}]", i),
+                          "only deletion is allowed, but found new scheduling gate " + quote(gate["name"].asString())));
   }
   json::Arena arena;
   if (!(putBack(arena, spec, old) == old)) causes.push_back(kube::forbidden("spec", kImmutable));
@@ -224,10 +263,12 @@ class PodStrategy final : public Strategy {
     STOKER_TRY(pod, withPriority(context, pod));
     json::Value spec = specDefaults(arena, pod["spec"]);
     pod = json::with(arena, pod, "spec", spec);
-    pod = json::with(arena, pod, "status", json::Object(arena).set("phase", "Pending").set("qosClass", qosClass(spec)).build());
+    pod = json::with(arena, pod, "status",
+                     json::Object(arena).set("phase", "Pending").set("qosClass", qosClass(spec)).build());
     if (!spec["nodeName"].asString().empty()) return scheduled(arena, pod, context.now);
     if (spec["schedulingGates"].empty()) return pod;
-    json::Value gated = withCondition(arena, {}, "PodScheduled", "False", "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates", context.now);
+    json::Value gated = withCondition(arena, {}, "PodScheduled", "False", "SchedulingGated",
+                                      "Scheduling is blocked due to non-empty scheduling gates", context.now);
     return json::withPath(arena, pod, {"status", "conditions"}, gated);
   }
 
@@ -277,7 +318,8 @@ class PodStrategy final : public Strategy {
   }
 };
 
-// ---- pods/binding ----------------------------------------------------------------------------------------------------------
+// ---- pods/binding
+// ----------------------------------------------------------------------------------------------------------
 
 Result<json::Value> bind(const StrategyContext& context, json::Value pod, json::Value binding) {
   json::Arena& arena = context.arena;
@@ -285,23 +327,30 @@ Result<json::Value> bind(const StrategyContext& context, json::Value pod, json::
   std::string_view name = metadata["name"].asString(), node = target["name"].asString();
   auto refuse = [&](std::string_view why) { return conflicting("", "pods/binding", name, why); };
   if (std::string_view wanted = given["name"].asString(); !wanted.empty() && wanted != name)
-    return Error(Reason::BadRequest, fmt::format("name in URL does not match name in Binding object: {} and {}", name, wanted));
+    return Error(Reason::BadRequest,
+                 fmt::format("name in URL does not match name in Binding object: {} and {}", name, wanted));
   if (json::Value kind = target["kind"]; !kind.asString().empty() && kind.asString() != "Node")
     return invalidObject("", "Binding", name, kube::unsupported("target.kind", kind, {"Node", "<empty>"}));
   if (node.empty()) return invalidObject("", "Binding", name, kube::required("target.name"));
   std::string_view uid = metadata["uid"].asString(), wantedUid = given["uid"].asString();
   if (!wantedUid.empty() && wantedUid != uid)
     return refuse(fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", wantedUid, uid));
-  std::string_view revision = metadata["resourceVersion"].asString(), wantedRevision = given["resourceVersion"].asString();
+  std::string_view revision = metadata["resourceVersion"].asString(),
+                   wantedRevision = given["resourceVersion"].asString();
   if (!wantedRevision.empty() && wantedRevision != revision)
-    return refuse(fmt::format("Precondition failed: ResourceVersion in precondition: {}, ResourceVersion in object meta: {}", wantedRevision, revision));
-  if (metadata.has("deletionTimestamp")) return refuse(fmt::format("pod {} is being deleted, cannot be assigned to a host", name));
+    return refuse(
+        fmt::format("Precondition failed: ResourceVersion in precondition: {}, ResourceVersion in object meta: {}",
+                    wantedRevision, revision));
+  if (metadata.has("deletionTimestamp"))
+    return refuse(fmt::format("pod {} is being deleted, cannot be assigned to a host", name));
   if (std::string_view there = pod["spec"]["nodeName"].asString(); !there.empty())
     return refuse(fmt::format("pod {} is already assigned to node \"{}\"", name, there));
-  if (!pod["spec"]["schedulingGates"].empty()) return refuse(fmt::format("pod {} has non-empty .spec.schedulingGates", name));
+  if (!pod["spec"]["schedulingGates"].empty())
+    return refuse(fmt::format("pod {} has non-empty .spec.schedulingGates", name));
 
   json::Value annotations = metadata["annotations"];
-  for (const json::Member& m : given["annotations"].members()) annotations = json::with(arena, annotations, m.key, m.value);
+  for (const json::Member& m : given["annotations"].members())
+    annotations = json::with(arena, annotations, m.key, m.value);
   if (!annotations.empty()) metadata = json::with(arena, metadata, "annotations", annotations);
   pod = json::with(arena, pod, "metadata", metadata);
   pod = json::withPath(arena, pod, {"spec", "nodeName"}, json::string(arena, node));

@@ -20,8 +20,12 @@ constexpr System kSystem[] = {{"system-cluster-critical", 2000000000}, {"system-
 
 class PriorityClassStrategy final : public Strategy {
  public:
-  Result<json::Value> prepareCreate(const StrategyContext& context, json::Value object) const override { return onlyDefault(context, object); }
-  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value object, json::Value) const override { return onlyDefault(context, object); }
+  Result<json::Value> prepareCreate(const StrategyContext& context, json::Value object) const override {
+    return onlyDefault(context, object);
+  }
+  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value object, json::Value) const override {
+    return onlyDefault(context, object);
+  }
 
   std::vector<Cause> validate(json::Value object, json::Value old) const override {
     std::vector<Cause> causes;
@@ -34,11 +38,16 @@ class PriorityClassStrategy final : public Strategy {
     }
     if (name.starts_with("system-")) {
       bool known = false;
-      for (const System& one : kSystem) known |= one.name == name && one.value == value && !object["globalDefault"].asBool();
+      for (const System& one : kSystem)
+        known |= one.name == name && one.value == value && !object["globalDefault"].asBool();
       if (!known)
-        causes.push_back(kube::forbidden("metadata.name", fmt::format("priority class names with 'system-' prefix are reserved for system use only. error: {} is not a known system priority class", name)));
+        causes.push_back(kube::forbidden("metadata.name",
+                                         fmt::format("priority class names with 'system-' prefix are reserved for "
+                                                     "system use only. error: {} is not a known system priority class",
+                                                     name)));
     } else if (value > kHighestUser) {
-      causes.push_back(kube::forbidden("value", fmt::format("maximum allowed value of a user defined priority is {}", kHighestUser)));
+      causes.push_back(kube::forbidden(
+          "value", fmt::format("maximum allowed value of a user defined priority is {}", kHighestUser)));
     }
     return causes;
   }
@@ -46,7 +55,8 @@ class PriorityClassStrategy final : public Strategy {
   Result<void> mayDelete(json::Value object) const override {
     std::string_view name = object.at({"metadata", "name"}).asString();
     for (const System& one : kSystem)
-      if (one.name == name) return refused(kGroup, "priorityclasses", name, "this is a system priority class and cannot be deleted");
+      if (one.name == name)
+        return refused(kGroup, "priorityclasses", name, "this is a system priority class and cannot be deleted");
     return {};
   }
 
@@ -62,12 +72,15 @@ class PriorityClassStrategy final : public Strategy {
         other = parsed->at({"metadata", "name"}).str();
     });
     if (other.empty()) return object;
-    return refused(kGroup, "priorityclasses", name, fmt::format("PriorityClass {} is already marked as default. Only one default can exist", other));
+    return refused(kGroup, "priorityclasses", name,
+                   fmt::format("PriorityClass {} is already marked as default. Only one default can exist", other));
   }
 };
 
 }  // namespace
 
-void registerPriorityClasses(Registry& registry) { registry.addStrategy(kResource, std::make_unique<PriorityClassStrategy>()); }
+void registerPriorityClasses(Registry& registry) {
+  registry.addStrategy(kResource, std::make_unique<PriorityClassStrategy>());
+}
 
 }  // namespace stoker::apiserver

@@ -16,9 +16,11 @@ namespace {
 
 constexpr const char* kGroup = "rbac.authorization.k8s.io";
 
-// ---- rights -----------------------------------------------------------------------------------------------------------
+// ---- rights
+// -----------------------------------------------------------------------------------------------------------
 
-/// Everybody's rights at this moment. Read anew for each write of a role: they are rare, and a stale answer gives rights away.
+/// Everybody's rights at this moment. Read anew for each write of a role: they are rare, and a stale answer gives
+/// rights away.
 class Rights {
  public:
   explicit Rights(const StrategyContext& context) : arena_(context.arena) {
@@ -48,7 +50,9 @@ class Rights {
   RbacSnapshot snapshot_;
 };
 
-bool isMaster(const User& user) { return std::find(user.groups.begin(), user.groups.end(), "system:masters") != user.groups.end(); }
+bool isMaster(const User& user) {
+  return std::find(user.groups.begin(), user.groups.end(), "system:masters") != user.groups.end();
+}
 
 bool has(const std::vector<std::string>& list, std::string_view value) {
   return std::any_of(list.begin(), list.end(), [&](const std::string& s) { return s == "*" || s == value; });
@@ -57,7 +61,8 @@ bool has(const std::vector<std::string>& list, std::string_view value) {
 bool hasResource(const std::vector<std::string>& list, std::string_view resource) {
   if (has(list, resource)) return true;
   size_t slash = resource.find('/');
-  return slash != std::string_view::npos && std::find(list.begin(), list.end(), "*" + std::string(resource.substr(slash))) != list.end();
+  return slash != std::string_view::npos &&
+         std::find(list.begin(), list.end(), "*" + std::string(resource.substr(slash))) != list.end();
 }
 
 bool hasPath(const std::vector<std::string>& list, std::string_view path) {
@@ -71,14 +76,17 @@ bool covered(const PolicyRule& rule, const std::vector<PolicyRule>& own) {
   auto any = [&](auto&& test) { return std::any_of(own.begin(), own.end(), test); };
   for (const std::string& verb : rule.verbs) {
     for (const std::string& url : rule.nonResourceUrls)
-      if (!any([&](const PolicyRule& o) { return has(o.verbs, verb) && hasPath(o.nonResourceUrls, url); })) return false;
+      if (!any([&](const PolicyRule& o) { return has(o.verbs, verb) && hasPath(o.nonResourceUrls, url); }))
+        return false;
     std::vector<std::string> names = rule.resourceNames;
     if (names.empty()) names.emplace_back();  // every name
     for (const std::string& group : rule.apiGroups)
       for (const std::string& resource : rule.resources)
         for (const std::string& name : names)
           if (!any([&](const PolicyRule& o) {
-                bool named = o.resourceNames.empty() || (!name.empty() && std::find(o.resourceNames.begin(), o.resourceNames.end(), name) != o.resourceNames.end());
+                bool named = o.resourceNames.empty() ||
+                             (!name.empty() &&
+                              std::find(o.resourceNames.begin(), o.resourceNames.end(), name) != o.resourceNames.end());
                 return named && has(o.verbs, verb) && has(o.apiGroups, group) && hasResource(o.resources, resource);
               }))
             return false;
@@ -111,27 +119,34 @@ std::vector<PolicyRule> rulesOf(json::Value role) {
   return out;
 }
 
-Result<void> mayGrant(const StrategyContext& context, const Rights& rights, const std::vector<PolicyRule>& rules, std::string_view resource,
-                      json::Value object) {
-  std::string_view ns = object.at({"metadata", "namespace"}).asString(), name = object.at({"metadata", "name"}).asString();
+Result<void> mayGrant(const StrategyContext& context, const Rights& rights, const std::vector<PolicyRule>& rules,
+                      std::string_view resource, json::Value object) {
+  std::string_view ns = object.at({"metadata", "namespace"}).asString(),
+                   name = object.at({"metadata", "name"}).asString();
   std::vector<PolicyRule> own = rights.of(context.user, ns);
   std::string missing;
   for (const PolicyRule& rule : rules)
     if (!covered(rule, own)) missing += "\n" + describe(rule);
   if (missing.empty()) return {};
-  return refused(kGroup, resource, name, fmt::format("user {} (groups={}) is attempting to grant RBAC permissions not currently held:{}",
-                                                     quote(context.user.name), listed(context.user.groups), missing));
+  return refused(kGroup, resource, name,
+                 fmt::format("user {} (groups={}) is attempting to grant RBAC permissions not currently held:{}",
+                             quote(context.user.name), listed(context.user.groups), missing));
 }
 
-// ---- roles --------------------------------------------------------------------------------------------------------------
+// ---- roles
+// --------------------------------------------------------------------------------------------------------------
 
 class RoleStrategy final : public Strategy {
  public:
   explicit RoleStrategy(bool cluster) : cluster_(cluster) {}
   std::vector<std::string> validateName(std::string_view name) const override { return kube::pathSegmentName(name); }
 
-  Result<json::Value> prepareCreate(const StrategyContext& context, json::Value role) const override { return checked(context, role, {}); }
-  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value role, json::Value old) const override { return checked(context, role, old); }
+  Result<json::Value> prepareCreate(const StrategyContext& context, json::Value role) const override {
+    return checked(context, role, {});
+  }
+  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value role, json::Value old) const override {
+    return checked(context, role, old);
+  }
 
   std::vector<Cause> validate(json::Value role, json::Value) const override {
     std::vector<Cause> causes;
@@ -140,13 +155,18 @@ class RoleStrategy final : public Strategy {
       std::string at = fmt::format("rules[{}]", i);
       json::Value rule = rules[i], urls = rule["nonResourceURLs"];
       if (!urls.empty()) {
-        if (!cluster_) causes.push_back(kube::invalid(at + ".nonResourceURLs", json::print(urls), "namespaced rules cannot apply to non-resource URLs"));
+        if (!cluster_)
+          causes.push_back(kube::invalid(at + ".nonResourceURLs", json::print(urls),
+                                         "namespaced rules cannot apply to non-resource URLs"));
         if (!rule["apiGroups"].empty() || !rule["resources"].empty() || !rule["resourceNames"].empty())
-          causes.push_back(kube::invalid(at + ".nonResourceURLs", json::print(urls), "rules cannot apply to both regular resources and non-resource URLs"));
+          causes.push_back(kube::invalid(at + ".nonResourceURLs", json::print(urls),
+                                         "rules cannot apply to both regular resources and non-resource URLs"));
         continue;
       }
-      if (rule["apiGroups"].empty()) causes.push_back(kube::required(at + ".apiGroups", "resource rules must supply at least one api group"));
-      if (rule["resources"].empty()) causes.push_back(kube::required(at + ".resources", "resource rules must supply at least one resource"));
+      if (rule["apiGroups"].empty())
+        causes.push_back(kube::required(at + ".apiGroups", "resource rules must supply at least one api group"));
+      if (rule["resources"].empty())
+        causes.push_back(kube::required(at + ".resources", "resource rules must supply at least one resource"));
     }
     return causes;
   }
@@ -155,15 +175,21 @@ class RoleStrategy final : public Strategy {
   const char* resource() const { return cluster_ ? "clusterroles" : "roles"; }
 
   Result<json::Value> checked(const StrategyContext& context, json::Value role, json::Value old) const {
-    bool sameRules = old && role["rules"] == old["rules"], sameAggregation = role["aggregationRule"] == old["aggregationRule"];
+    bool sameRules = old && role["rules"] == old["rules"],
+         sameAggregation = role["aggregationRule"] == old["aggregationRule"];
     if (isMaster(context.user) || (sameRules && sameAggregation)) return role;
     Rights rights(context);
     json::Value metadata = role["metadata"];
     std::string_view name = metadata["name"].asString();
-    if (rights.allowed(context.user, {.verb = "escalate", .group = kGroup, .resource = resource(), .namespace_ = metadata["namespace"].asString(), .name = name}))
+    if (rights.allowed(context.user, {.verb = "escalate",
+                                      .group = kGroup,
+                                      .resource = resource(),
+                                      .namespace_ = metadata["namespace"].asString(),
+                                      .name = name}))
       return role;
     // What an aggregated role will hold is open, so that only who may do everything may write one.
-    PolicyRule everything{.verbs = {"*"}, .apiGroups = {"*"}, .resources = {"*"}}, everywhere{.verbs = {"*"}, .nonResourceUrls = {"*"}};
+    PolicyRule everything{.verbs = {"*"}, .apiGroups = {"*"}, .resources = {"*"}},
+        everywhere{.verbs = {"*"}, .nonResourceUrls = {"*"}};
     std::vector<PolicyRule> own = rights.of(context.user, "");
     if (role.has("aggregationRule") && !(covered(everything, own) && covered(everywhere, own)))
       return refused(kGroup, resource(), name, "must have cluster-admin privileges to use an aggregationRule");
@@ -174,25 +200,33 @@ class RoleStrategy final : public Strategy {
   bool cluster_;
 };
 
-// ---- bindings ---------------------------------------------------------------------------------------------------------
+// ---- bindings
+// ---------------------------------------------------------------------------------------------------------
 
 class BindingStrategy final : public Strategy {
  public:
   explicit BindingStrategy(bool cluster) : cluster_(cluster) {}
   std::vector<std::string> validateName(std::string_view name) const override { return kube::pathSegmentName(name); }
 
-  Result<json::Value> prepareCreate(const StrategyContext& context, json::Value binding) const override { return checked(context, defaulted(context.arena, binding), {}); }
-  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value binding, json::Value old) const override {
+  Result<json::Value> prepareCreate(const StrategyContext& context, json::Value binding) const override {
+    return checked(context, defaulted(context.arena, binding), {});
+  }
+  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value binding,
+                                    json::Value old) const override {
     return checked(context, defaulted(context.arena, binding), old);
   }
 
   std::vector<Cause> validate(json::Value binding, json::Value old) const override {
     std::vector<Cause> causes;
     json::Value role = binding["roleRef"], kind = role["kind"], subjects = binding["subjects"];
-    if (role["apiGroup"].asString() != kGroup) causes.push_back(kube::unsupported("roleRef.apiGroup", role["apiGroup"], {kGroup}));
+    if (role["apiGroup"].asString() != kGroup)
+      causes.push_back(kube::unsupported("roleRef.apiGroup", role["apiGroup"], {kGroup}));
     if (!kind.asString().empty() && kind.asString() != "ClusterRole" && (cluster_ || kind.asString() != "Role"))
-      causes.push_back(kube::unsupported("roleRef.kind", kind, cluster_ ? std::vector<std::string>{"ClusterRole"} : std::vector<std::string>{"Role", "ClusterRole"}));
-    if (std::string_view name = role["name"].asString(); !name.empty()) addProblems(causes, "roleRef.name", name, kube::pathSegmentName(name));
+      causes.push_back(kube::unsupported(
+          "roleRef.kind", kind,
+          cluster_ ? std::vector<std::string>{"ClusterRole"} : std::vector<std::string>{"Role", "ClusterRole"}));
+    if (std::string_view name = role["name"].asString(); !name.empty())
+      addProblems(causes, "roleRef.name", name, kube::pathSegmentName(name));
     for (size_t i = 0; i < subjects.size(); ++i) {
       std::string at = fmt::format("subjects[{}]", i);
       json::Value subject = subjects[i], group = subject["apiGroup"];
@@ -207,7 +241,8 @@ class BindingStrategy final : public Strategy {
         causes.push_back(kube::unsupported(at + ".kind", subject["kind"], {"ServiceAccount", "User", "Group"}));
       }
     }
-    if (old && !(role == old["roleRef"])) causes.push_back(kube::invalid("roleRef", json::print(role), "cannot change roleRef"));
+    if (old && !(role == old["roleRef"]))
+      causes.push_back(kube::invalid("roleRef", json::print(role), "cannot change roleRef"));
     return causes;
   }
 
@@ -230,8 +265,11 @@ class BindingStrategy final : public Strategy {
     std::string name = role["name"].str(), ns = binding.at({"metadata", "namespace"}).str();
     bool clusterRole = role["kind"].asString() == "ClusterRole";
     const char* roleResource = clusterRole ? "clusterroles" : "roles";
-    if (rights.allowed(context.user, {.verb = "bind", .group = kGroup, .resource = roleResource, .namespace_ = ns, .name = name})) return binding;
-    store::VersionPtr version = context.state.find(fmt::format("{}.{}", roleResource, kGroup), clusterRole ? "" : ns, name);
+    if (rights.allowed(context.user,
+                       {.verb = "bind", .group = kGroup, .resource = roleResource, .namespace_ = ns, .name = name}))
+      return binding;
+    store::VersionPtr version =
+        context.state.find(fmt::format("{}.{}", roleResource, kGroup), clusterRole ? "" : ns, name);
     if (!version) {
       Error error(Reason::NotFound, fmt::format("{}.{} \"{}\" not found", roleResource, kGroup, name));
       error.group = kGroup;

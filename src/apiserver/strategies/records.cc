@@ -19,7 +19,8 @@ class EventStrategy final : public Strategy {
   std::vector<Cause> validate(json::Value event, json::Value) const override {
     json::Value about = event["involvedObject"]["namespace"];
     std::string_view ns = event.at({"metadata", "namespace"}).asString();
-    bool fits = about.asString().empty() ? ns == "default" : about.asString() == ns;  // events of cluster-wide objects are in default
+    bool fits = about.asString().empty() ? ns == "default"
+                                         : about.asString() == ns;  // events of cluster-wide objects are in default
     if (fits) return {};
     return {kube::invalid("involvedObject.namespace", quote(about.asString()), "does not match event.namespace")};
   }
@@ -33,7 +34,8 @@ class LeaseStrategy final : public Strategy {
     if (json::Value seconds = spec["leaseDurationSeconds"]; seconds && seconds.asInt() <= 0)
       causes.push_back(kube::invalid("spec.leaseDurationSeconds", kube::shown(seconds), "must be greater than 0"));
     if (json::Value transitions = spec["leaseTransitions"]; transitions && transitions.asInt() < 0)
-      causes.push_back(kube::invalid("spec.leaseTransitions", kube::shown(transitions), "must be greater than or equal to 0"));
+      causes.push_back(
+          kube::invalid("spec.leaseTransitions", kube::shown(transitions), "must be greater than or equal to 0"));
     if (spec.has("holderIdentity") && spec["holderIdentity"].asString().empty())
       causes.push_back(kube::invalid("spec.holderIdentity", "\"\"", "must not be empty"));
     return causes;
@@ -49,7 +51,9 @@ class EndpointSliceStrategy final : public Strategy {
     if (old) mustStay(causes, "addressType", slice["addressType"], old["addressType"]);
     json::Value endpoints = slice["endpoints"];
     if (endpoints.size() > kMaxEndpoints)
-      causes.push_back({"FieldValueTooMany", fmt::format("Too many: {}: must have at most {} items", endpoints.size(), kMaxEndpoints), "endpoints"});
+      causes.push_back({"FieldValueTooMany",
+                        fmt::format("Too many: {}: must have at most {} items", endpoints.size(), kMaxEndpoints),
+                        "endpoints"});
     std::string_view type = slice["addressType"].asString();
     for (size_t i = 0; i < endpoints.size(); ++i) {
       json::Value addresses = endpoints[i]["addresses"];
@@ -57,7 +61,8 @@ class EndpointSliceStrategy final : public Strategy {
         std::string path = fmt::format("endpoints[{}].addresses[{}]", i, j);
         std::string address = addresses[j].str();
         unsigned char parsed[sizeof(in6_addr)];
-        if (type == "FQDN") addProblems(causes, path, address, kube::dns1123Subdomain(address));
+        if (type == "FQDN")
+          addProblems(causes, path, address, kube::dns1123Subdomain(address));
         else if (inet_pton(type == "IPv6" ? AF_INET6 : AF_INET, address.c_str(), parsed) != 1)
           causes.push_back(kube::invalid(path, quote(address), fmt::format("must be an {} address", type)));
       }

@@ -19,7 +19,7 @@ namespace stoker::apiserver {
 namespace {
 
 constexpr uint32_t kFirstNodePort = 30000, kLastNodePort = 32767;
-constexpr uint32_t kChosenNodePorts = 86;   // KEP-3668: left to those who choose
+constexpr uint32_t kChosenNodePorts = 86;    // KEP-3668: left to those who choose
 constexpr int64_t kAffinitySeconds = 10800;  // three hours, upstream's default
 constexpr int64_t kMaxAffinitySeconds = 86400;
 constexpr const char* kPrefix = "services/";
@@ -30,7 +30,9 @@ std::optional<uint32_t> parseIp(std::string_view text) {
   return ntohl(address.s_addr);
 }
 
-std::string formatIp(uint32_t ip) { return fmt::format("{}.{}.{}.{}", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255); }
+std::string formatIp(uint32_t ip) {
+  return fmt::format("{}.{}.{}.{}", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255);
+}
 
 struct Range {
   std::string cidr;
@@ -38,7 +40,9 @@ struct Range {
 };
 
 Result<Range> parseCidr(const std::string& cidr) {
-  Error bad(Reason::BadRequest, fmt::format("service CIDR {}: it must be an IPv4 network such as 10.96.0.0/16, with a prefix of /12 to /28", quote(cidr)));
+  Error bad(Reason::BadRequest,
+            fmt::format("service CIDR {}: it must be an IPv4 network such as 10.96.0.0/16, with a prefix of /12 to /28",
+                        quote(cidr)));
   size_t slash = cidr.find('/');
   if (slash == std::string::npos) return bad;
   auto network = parseIp(std::string_view(cidr).substr(0, slash));
@@ -65,14 +69,17 @@ bool headless(json::Value service) { return service["spec"]["clusterIP"].asStrin
 class ServiceStrategy final : public Strategy {
  public:
   ServiceStrategy(store::Store& store, Range range)
-      : store_(store), range_(std::move(range)), ips_(range_.first, range_.last, dynamicFrom(range_)),
+      : store_(store),
+        range_(std::move(range)),
+        ips_(range_.first, range_.last, dynamicFrom(range_)),
         ports_(kFirstNodePort, kLastNodePort, kFirstNodePort + kChosenNodePorts) {}
   ~ServiceStrategy() override {
     if (watch_) store_.unwatch(*watch_);
   }
 
   Result<void> follow() {
-    auto watch = store_.listAndWatch({.prefix = kPrefix},
+    auto watch = store_.listAndWatch(
+        {.prefix = kPrefix},
         [this](const store::Listing& listing) {
           for (const store::VersionPtr& version : listing.items) seen(*version, false);
         },
@@ -88,7 +95,8 @@ class ServiceStrategy final : public Strategy {
     return settled(context, defaulted(context.arena, service));
   }
 
-  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value service, json::Value old) const override {
+  Result<json::Value> prepareUpdate(const StrategyContext& context, json::Value service,
+                                    json::Value old) const override {
     if (service["spec"] == old["spec"]) return service;
     return settled(context, kept(context.arena, defaulted(context.arena, service), old));
   }
@@ -101,24 +109,33 @@ class ServiceStrategy final : public Strategy {
     std::string_view type = typeOf(service);
     if (type == "ExternalName") {
       std::string_view external = spec["externalName"].asString();
-      if (external.empty()) out.push_back(kube::required("spec.externalName"));
-      else addProblems(out, "spec.externalName", external, kube::dns1123Subdomain(external.ends_with('.') ? external.substr(0, external.size() - 1) : external));
-      if (!spec["clusterIP"].asString().empty()) out.push_back(kube::forbidden("spec.clusterIPs", "may not be set when `type` is 'ExternalName'"));
+      if (external.empty())
+        out.push_back(kube::required("spec.externalName"));
+      else
+        addProblems(
+            out, "spec.externalName", external,
+            kube::dns1123Subdomain(external.ends_with('.') ? external.substr(0, external.size() - 1) : external));
+      if (!spec["clusterIP"].asString().empty())
+        out.push_back(kube::forbidden("spec.clusterIPs", "may not be set when `type` is 'ExternalName'"));
     }
     for (const json::Member& m : spec["selector"].members()) {
       addProblems(out, "spec.selector", m.key, kube::qualifiedName(m.key));
       addProblems(out, "spec.selector", m.value.asString(), kube::labelValue(m.value.asString()));
     }
     if (headless(service) && (type == "NodePort" || type == "LoadBalancer"))
-      out.push_back(kube::invalid("spec.clusterIPs[0]", "[\"None\"]", fmt::format("may not be set to 'None' for {} services", type)));
+      out.push_back(kube::invalid("spec.clusterIPs[0]", "[\"None\"]",
+                                  fmt::format("may not be set to 'None' for {} services", type)));
     if (json::Value seconds = spec.at({"sessionAffinityConfig", "clientIP", "timeoutSeconds"});
         seconds && (seconds.asInt() < 1 || seconds.asInt() > kMaxAffinitySeconds))
       out.push_back(kube::invalid("spec.sessionAffinityConfig.clientIP.timeoutSeconds", kube::shown(seconds),
                                   fmt::format("must be greater than 0 and less than {}", kMaxAffinitySeconds)));
-    if (std::string_view policy = spec["internalTrafficPolicy"].asString(); !policy.empty() && policy != "Cluster" && policy != "Local")
-      out.push_back(kube::unsupported("spec.internalTrafficPolicy", spec["internalTrafficPolicy"], {"Cluster", "Local"}));
+    if (std::string_view policy = spec["internalTrafficPolicy"].asString();
+        !policy.empty() && policy != "Cluster" && policy != "Local")
+      out.push_back(
+          kube::unsupported("spec.internalTrafficPolicy", spec["internalTrafficPolicy"], {"Cluster", "Local"}));
     json::Value before = old["spec"]["clusterIP"];
-    if (!before.asString().empty() && type != "ExternalName" && typeOf(old) != "ExternalName" && !(spec["clusterIP"] == before))
+    if (!before.asString().empty() && type != "ExternalName" && typeOf(old) != "ExternalName" &&
+        !(spec["clusterIP"] == before))
       out.push_back(kube::invalid("spec.clusterIPs[0]", json::print(spec["clusterIPs"]), "may not change once set"));
     return out;
   }
@@ -142,13 +159,15 @@ class ServiceStrategy final : public Strategy {
         if (!names.insert(name.asString()).second) out.push_back(kube::duplicate(at + ".name", name));
       }
       std::string protocol = port["protocol"].str();
-      if (!seen.insert(fmt::format("{}/{}", protocol, port["port"].asInt())).second) out.push_back(kube::duplicate(at, port));
+      if (!seen.insert(fmt::format("{}/{}", protocol, port["port"].asInt())).second)
+        out.push_back(kube::duplicate(at, port));
       json::Value target = port["targetPort"];
       if (target.isNumber() && (target.asInt() < 1 || target.asInt() > 65535))
         out.push_back(kube::invalid(at + ".targetPort", kube::shown(target), "must be between 1 and 65535, inclusive"));
       int64_t nodePort = port["nodePort"].asInt();
       if (nodePort == 0) continue;
-      if (type == "ClusterIP") out.push_back(kube::forbidden(at + ".nodePort", "may not be used when `type` is 'ClusterIP'"));
+      if (type == "ClusterIP")
+        out.push_back(kube::forbidden(at + ".nodePort", "may not be used when `type` is 'ClusterIP'"));
       else if (!nodePorts.insert(fmt::format("{}/{}", protocol, nodePort)).second)
         out.push_back(kube::invalid(at + ".nodePort", std::to_string(nodePort), "provided port is already allocated"));
     }
@@ -158,25 +177,31 @@ class ServiceStrategy final : public Strategy {
     json::Value spec = service["spec"];
     spec = mapMember(arena, spec, "ports", [&](json::Value port) {
       json::Value target = port["targetPort"];
-      bool missing = !target || (target.isNumber() && target.asInt() == 0) || (target.isString() && target.asString().empty());
+      bool missing =
+          !target || (target.isNumber() && target.asInt() == 0) || (target.isString() && target.asString().empty());
       return missing ? json::with(arena, port, "targetPort", port["port"]) : port;
     });
     if (spec["sessionAffinity"].asString() == "ClientIP") {
       if (!spec.at({"sessionAffinityConfig", "clientIP", "timeoutSeconds"}))
-        spec = json::withPath(arena, spec, {"sessionAffinityConfig", "clientIP", "timeoutSeconds"}, json::number(arena, kAffinitySeconds));
+        spec = json::withPath(arena, spec, {"sessionAffinityConfig", "clientIP", "timeoutSeconds"},
+                              json::number(arena, kAffinitySeconds));
     } else {
       spec = json::without(arena, spec, "sessionAffinityConfig");
     }
     std::string_view type = spec["type"].asString();
     if (type != "ExternalName") spec = orElse(arena, spec, "internalTrafficPolicy", json::string(arena, "Cluster"));
-    if (type == "NodePort" || type == "LoadBalancer") spec = orElse(arena, spec, "externalTrafficPolicy", json::string(arena, "Cluster"));
-    else spec = json::without(arena, spec, "externalTrafficPolicy");
+    if (type == "NodePort" || type == "LoadBalancer")
+      spec = orElse(arena, spec, "externalTrafficPolicy", json::string(arena, "Cluster"));
+    else
+      spec = json::without(arena, spec, "externalTrafficPolicy");
     if (type == "LoadBalancer") spec = orElse(arena, spec, "allocateLoadBalancerNodePorts", json::boolean(true));
-    if (spec["clusterIP"].asString().empty() && !spec["clusterIPs"].empty()) spec = json::with(arena, spec, "clusterIP", spec["clusterIPs"][0]);
+    if (spec["clusterIP"].asString().empty() && !spec["clusterIPs"].empty())
+      spec = json::with(arena, spec, "clusterIP", spec["clusterIPs"][0]);
     return json::with(arena, service, "spec", spec);
   }
 
-  /// What the client left out although it was allocated before stays (kubectl replace of the file the Service came from).
+  /// What the client left out although it was allocated before stays (kubectl replace of the file the Service came
+  /// from).
   static json::Value kept(json::Arena& arena, json::Value service, json::Value old) {
     json::Value spec = service["spec"], before = old["spec"];
     if (typeOf(service) != "ExternalName" && typeOf(old) != "ExternalName") {
@@ -185,7 +210,9 @@ class ServiceStrategy final : public Strategy {
           if (before.has(field)) spec = json::with(arena, spec, field, before[field]);
     } else if (typeOf(service) == "ExternalName" && spec["clusterIP"] == before["clusterIP"]) {
       // Turning into a name: the address goes back.
-      for (std::string_view field : {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"}) spec = json::without(arena, spec, field);
+      for (std::string_view field :
+           {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"})
+        spec = json::without(arena, spec, field);
     }
     bool now = usesNodePorts(json::with(arena, service, "spec", spec)), then = usesNodePorts(old);
     spec = mapMember(arena, spec, "ports", [&](json::Value port) {
@@ -211,17 +238,23 @@ class ServiceStrategy final : public Strategy {
     std::string ip = spec["clusterIP"].str();
     if (ip.empty()) {
       auto slot = ips_.take(owner, context.now, context.dryRun);
-      if (!slot) return Error(Reason::InternalError, fmt::format("failed to allocate a serviceIP: range {} is full", range_.cidr));
+      if (!slot)
+        return Error(Reason::InternalError,
+                     fmt::format("failed to allocate a serviceIP: range {} is full", range_.cidr));
       ip = formatIp(*slot);
     } else if (ip != "None") {
       auto slot = parseIp(ip);
       std::string shown = fmt::format("[{}]", quote(ip));
-      if (!slot) return bad("spec.clusterIPs[0]", quote(ip), "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+      if (!slot)
+        return bad("spec.clusterIPs[0]", quote(ip), "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
       if (!ips_.contains(*slot))
-        return bad("spec.clusterIPs", shown, fmt::format("failed to allocate IP {}: the provided IP ({}) is not in the valid range. The range of valid IPs is {}",
-                                                         ip, ip, range_.cidr));
+        return bad("spec.clusterIPs", shown,
+                   fmt::format("failed to allocate IP {}: the provided IP ({}) is not in the valid range. The range of "
+                               "valid IPs is {}",
+                               ip, ip, range_.cidr));
       if (!ips_.claim(*slot, owner, context.now, context.dryRun))
-        return bad("spec.clusterIPs", shown, fmt::format("failed to allocate IP {}: provided IP is already allocated", ip));
+        return bad("spec.clusterIPs", shown,
+                   fmt::format("failed to allocate IP {}: provided IP is already allocated", ip));
     }
     spec = json::with(arena, spec, "clusterIP", json::string(arena, ip));
     spec = json::with(arena, spec, "clusterIPs", json::array(arena, {json::string(arena, ip)}));
@@ -242,7 +275,9 @@ class ServiceStrategy final : public Strategy {
         if (!slot) return Error(Reason::InternalError, "failed to allocate a nodePort: range 30000-32767 is full");
         port = json::with(arena, port, "nodePort", json::number(arena, int64_t{*slot}));
       } else if (wanted < kFirstNodePort || wanted > kLastNodePort) {
-        return bad(at, std::to_string(wanted), fmt::format("provided port is not in the valid range. The range of valid ports is {}-{}", kFirstNodePort, kLastNodePort));
+        return bad(at, std::to_string(wanted),
+                   fmt::format("provided port is not in the valid range. The range of valid ports is {}-{}",
+                               kFirstNodePort, kLastNodePort));
       } else if (!ports_.claim(static_cast<uint32_t>(wanted), holder, context.now, context.dryRun)) {
         return bad(at, std::to_string(wanted), "provided port is already allocated");
       }
@@ -272,8 +307,10 @@ class ServiceStrategy final : public Strategy {
     }
     for (const std::string& before : portHolders_[owner])
       if (!holders.contains(before)) ports_.hold(before, {});
-    if (holders.empty()) portHolders_.erase(owner);
-    else portHolders_[owner] = std::move(holders);
+    if (holders.empty())
+      portHolders_.erase(owner);
+    else
+      portHolders_[owner] = std::move(holders);
   }
 
   store::Store& store_;

@@ -49,13 +49,16 @@ void SlotPool::hold(const std::string& owner, std::vector<uint32_t> slots) {
   std::lock_guard lock(mutex_);
   if (auto it = byOwner_.find(owner); it != byOwner_.end())
     for (uint32_t slot : it->second)
-      if (auto holder = holders_.find(slot); holder != holders_.end() && holder->second == owner) holders_.erase(holder);
+      if (auto holder = holders_.find(slot); holder != holders_.end() && holder->second == owner)
+        holders_.erase(holder);
   for (uint32_t slot : slots) {
     holders_.emplace(slot, owner);
     promises_.erase(slot);
   }
-  if (slots.empty()) byOwner_.erase(owner);
-  else byOwner_[owner] = std::move(slots);
+  if (slots.empty())
+    byOwner_.erase(owner);
+  else
+    byOwner_[owner] = std::move(slots);
 }
 
 }  // namespace stoker::apiserver

@@ -1,5 +1,5 @@
-// slot_pool.h: numbers of which each has one holder (ClusterIPs, node ports): a cache of what the store says, plus what was
-// promised to writes that are not there yet.
+// slot_pool.h: numbers of which each has one holder (ClusterIPs, node ports): a cache of what the store says, plus what
+// was promised to writes that are not there yet.
 #pragma once
 
 #include <cstdint>

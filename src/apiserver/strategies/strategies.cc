@@ -8,7 +8,8 @@ namespace {
 /// A custom kind whose rules reach beyond its schema.
 class ValidatedStrategy final : public Strategy {
  public:
-  explicit ValidatedStrategy(std::function<std::vector<Cause>(json::Value)> validator) : validator_(std::move(validator)) {}
+  explicit ValidatedStrategy(std::function<std::vector<Cause>(json::Value)> validator)
+      : validator_(std::move(validator)) {}
   std::vector<Cause> validate(json::Value object, json::Value old) const override {
     // Status writes of an object that newer rules would refuse must go through.
     if (old && object["spec"] == old["spec"]) return {};

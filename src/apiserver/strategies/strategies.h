@@ -12,8 +12,8 @@
 namespace stoker::apiserver {
 
 struct StrategyOptions {
-  /// Checks of custom kinds beyond their schema, by group-resource ("pytorchjobs.kubeflow.org"). Each gets the whole object
-  /// when it is created and when its spec changes.
+  /// Checks of custom kinds beyond their schema, by group-resource ("pytorchjobs.kubeflow.org"). Each gets the whole
+  /// object when it is created and when its spec changes.
   std::map<std::string, std::function<std::vector<Cause>(json::Value)>> validators;
   /// ClusterIPs are taken from here; IPv4, a prefix of /12 to /28.
   std::string serviceCidr = "10.96.0.0/16";
@@ -21,8 +21,8 @@ struct StrategyOptions {
   TokenKeys tokenKeys;
 };
 
-/// Before the first request and after the store was opened; the store must outlive the registry. BadRequest names an option
-/// that cannot be used.
+/// Before the first request and after the store was opened; the store must outlive the registry. BadRequest names an
+/// option that cannot be used.
 Result<void> registerStrategies(Registry& registry, const StrategyOptions& options);
 
 }  // namespace stoker::apiserver

@@ -23,7 +23,8 @@ class StrategyTest : public testing::Test {
   }
 
   /// `resource` is "v1/pods" or "batch/v1/jobs"; namespaced kinds are in "ns".
-  Target target(const std::string& resource, const std::string& name = "", const std::string& sub = "", const std::string& ns = "ns") {
+  Target target(const std::string& resource, const std::string& name = "", const std::string& sub = "",
+                const std::string& ns = "ns") {
     size_t last = resource.rfind('/'), first = resource.find('/');
     std::string group = first == last ? "" : resource.substr(0, first);
     std::string version = first == last ? resource.substr(0, last) : resource.substr(first + 1, last - first - 1);
@@ -32,9 +33,11 @@ class StrategyTest : public testing::Test {
     return {kind, kind->namespaced ? ns : "", name, sub};
   }
 
-  Result<Written> write(Verb verb, Target target, std::string_view body, client::PatchType type = client::PatchType::Merge,
+  Result<Written> write(Verb verb, Target target, std::string_view body,
+                        client::PatchType type = client::PatchType::Merge,
                         std::function<void(WriteRequest&)> adjust = {}) {
-    WriteRequest request{.verb = verb, .target = std::move(target), .arena = std::make_shared<json::Arena>(), .patchType = type};
+    WriteRequest request{
+        .verb = verb, .target = std::move(target), .arena = std::make_shared<json::Arena>(), .patchType = type};
     if (!body.empty()) {
       auto parsed = json::parse(*request.arena, body);
       EXPECT_TRUE(parsed.ok()) << parsed.error().message << "\n" << body;
@@ -44,19 +47,25 @@ class StrategyTest : public testing::Test {
     std::vector<WriteRequest> requests;
     requests.push_back(std::move(request));
     std::optional<Result<Written>> out;
-    registry_->write(caller_, std::move(requests), client::Mode::Each, [&](std::vector<Result<Written>> results) { out = std::move(results[0]); });
+    registry_->write(caller_, std::move(requests), client::Mode::Each,
+                     [&](std::vector<Result<Written>> results) { out = std::move(results[0]); });
     EXPECT_TRUE(out.has_value());
     return std::move(*out);
   }
 
   static std::string problem(const Result<Written>& result) { return result.ok() ? "" : result.error().message; }
   /// Empty, or what was wrong.
-  std::string create(const std::string& resource, std::string_view body) { return problem(write(Verb::Create, target(resource), body)); }
-  std::string patch(const std::string& resource, const std::string& name, std::string_view body, const std::string& sub = "") {
+  std::string create(const std::string& resource, std::string_view body) {
+    return problem(write(Verb::Create, target(resource), body));
+  }
+  std::string patch(const std::string& resource, const std::string& name, std::string_view body,
+                    const std::string& sub = "") {
     return problem(write(Verb::Patch, target(resource, name, sub), body));
   }
-  std::string remove(const std::string& resource, const std::string& name, std::optional<int64_t> grace = std::nullopt) {
-    return problem(write(Verb::Delete, target(resource, name), "", {}, [&](WriteRequest& r) { r.gracePeriodSeconds = grace; }));
+  std::string remove(const std::string& resource, const std::string& name,
+                     std::optional<int64_t> grace = std::nullopt) {
+    return problem(
+        write(Verb::Delete, target(resource, name), "", {}, [&](WriteRequest& r) { r.gracePeriodSeconds = grace; }));
   }
   json::Doc get(const std::string& resource, const std::string& name) {
     auto version = registry_->get(caller_, target(resource, name));

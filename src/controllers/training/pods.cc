@@ -38,7 +38,9 @@ const json::Value* containerNamed(json::Value podSpec, const std::string& name) 
   return nullptr;
 }
 
-std::string podRestartPolicy(const Role& role) { return role.restartPolicy == "ExitCode" ? "Never" : role.restartPolicy; }
+std::string podRestartPolicy(const Role& role) {
+  return role.restartPolicy == "ExitCode" ? "Never" : role.restartPolicy;
+}
 
 /// The pod spec as it will be created, without its place.
 json::Value podSpec(json::Arena& arena, const Workload& job, const Role& role, int index) {
@@ -97,7 +99,8 @@ std::string serviceText(const Workload& job, const Role& role, int index) {
   std::vector<json::Value> ports;
   if (const json::Value* container = containerNamed(role.template_["spec"], job.framework->defaultContainer()))
     for (const json::Value& port : (*container)["ports"].items())
-      ports.push_back(json::Object(arena).setNonEmpty("name", port["name"].asString()).set("port", port["containerPort"]).build());
+      ports.push_back(
+          json::Object(arena).setNonEmpty("name", port["name"].asString()).set("port", port["containerPort"]).build());
   json::Object spec(arena);
   spec.set("clusterIP", "None").set("selector", labels);
   if (!ports.empty()) spec.set("ports", json::array(arena, ports));
@@ -153,7 +156,9 @@ std::string gangText(const Workload& job, const api::GangSpec& spec) {
                          .build());
 }
 
-bool templateNamesRestartPolicy(const Role& role) { return !role.template_["spec"]["restartPolicy"].asString().empty(); }
+bool templateNamesRestartPolicy(const Role& role) {
+  return !role.template_["spec"]["restartPolicy"].asString().empty();
+}
 
 bool templateNamesOtherScheduler(const Role& role) {
   std::string_view name = role.template_["spec"]["schedulerName"].asString();

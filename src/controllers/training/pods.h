@@ -1,5 +1,5 @@
-// pods.h: the pods and Services of a training job, as JSON texts ready to be created (training-operator 1.9, common/pod.go and
-// common/service.go), the pods already bound to the place the scheduler gave them.
+// pods.h: the pods and Services of a training job, as JSON texts ready to be created (training-operator 1.9,
+// common/pod.go and common/service.go), the pods already bound to the place the scheduler gave them.
 #pragma once
 
 #include "api/gang.h"
@@ -17,7 +17,8 @@ std::string podText(const Workload& job, const Role& role, int index, const api:
 /// The headless Service of pod `index`: ports of the default container.
 std::string serviceText(const Workload& job, const Role& role, int index);
 
-/// The Gang's spec for `job`, except suspended and finished. `classes` looks up a PriorityClass's value (nullopt: unknown).
+/// The Gang's spec for `job`, except suspended and finished. `classes` looks up a PriorityClass's value (nullopt:
+/// unknown).
 using PriorityOf = std::function<std::optional<int32_t>(const std::string& className)>;
 api::GangSpec gangSpec(const Workload& job, const PriorityOf& classes);
 /// A new Gang object.

@@ -42,7 +42,8 @@ class PyTorch final : public Framework {
     return role.name == "worker" && index == 0;
   }
 
-  json::Value decorate(json::Arena& arena, const Workload&, const Role& role, int index, json::Value podSpec) const override {
+  json::Value decorate(json::Arena& arena, const Workload&, const Role& role, int index,
+                       json::Value podSpec) const override {
     return pytorchPodSpec(arena, job_, role.type, index, podSpec);
   }
 
@@ -55,7 +56,8 @@ class PyTorch final : public Framework {
       const Counts& c = counts[i];
       if (hasMaster && role.name == "master") {
         if (c.active > 0) status.set(kRunning, true, kRunning, fmt::format("PyTorchJob {} is running.", name));
-        if (c.succeeded == role.count) return status.finish(kSucceeded, fmt::format("PyTorchJob {} is successfully completed.", name));
+        if (c.succeeded == role.count)
+          return status.finish(kSucceeded, fmt::format("PyTorchJob {} is successfully completed.", name));
       } else if (!hasMaster && role.name == "worker") {
         if (c.succeeded == role.count || (job_.spec.elasticPolicy && c.succeeded > 0))
           return status.finish(kSucceeded, fmt::format("PyTorchJob {} successfully completed.", fullName));
@@ -64,8 +66,10 @@ class PyTorch final : public Framework {
       if (c.failed == 0 || role.count <= c.succeeded + c.active) continue;
       // What the platform ended is made again whatever the policy: the policy speaks of the program's own exits.
       if (role.restartPolicy != "Never" || c.failed == c.excused) {
-        status.set(kRestarting, true, kRestarting,
-                   fmt::format("PyTorchJob {} is restarting because {} {} replica(s) failed.", name, c.failed, role.type), "Warning");
+        status.set(
+            kRestarting, true, kRestarting,
+            fmt::format("PyTorchJob {} is restarting because {} {} replica(s) failed.", name, c.failed, role.type),
+            "Warning");
       } else {
         return status.finish(kFailed, fmt::format("PyTorchJob {} is failed because {} {} replica(s) failed.", name,
                                                   c.failed - c.excused, role.type));
@@ -129,10 +133,15 @@ api::PyTorchJob withDefaults(api::PyTorchJob job) {
 
 Workload readPyTorchJob(const api::PyTorchJob& given) {
   api::PyTorchJob job = withDefaults(given);
-  Workload out{.apiVersion = client::apiVersionOf(api::PyTorchJob::gvk), .kind = api::PyTorchJob::gvk.kind,
-               .resource = client::gvrOf<api::PyTorchJob>(), .metadata = job.metadata, .policy = job.spec.runPolicy,
-               .status = job.status, .gangName = "pytorchjob-" + job.metadata.name};
-  std::optional<int32_t> together = job.spec.runPolicy.schedulingPolicy ? job.spec.runPolicy.schedulingPolicy->minAvailable : std::nullopt;
+  Workload out{.apiVersion = client::apiVersionOf(api::PyTorchJob::gvk),
+               .kind = api::PyTorchJob::gvk.kind,
+               .resource = client::gvrOf<api::PyTorchJob>(),
+               .metadata = job.metadata,
+               .policy = job.spec.runPolicy,
+               .status = job.status,
+               .gangName = "pytorchjob-" + job.metadata.name};
+  std::optional<int32_t> together =
+      job.spec.runPolicy.schedulingPolicy ? job.spec.runPolicy.schedulingPolicy->minAvailable : std::nullopt;
   for (const char* type : {"Master", "Worker"}) {
     auto it = job.spec.pytorchReplicaSpecs.find(type);
     if (it == job.spec.pytorchReplicaSpecs.end()) continue;
@@ -144,8 +153,12 @@ Workload readPyTorchJob(const api::PyTorchJob& given) {
       minCount = std::clamp(*together, 0, minCount);
       *together -= minCount;
     }
-    out.roles.push_back({.type = type, .name = toLower(type), .count = count, .minCount = minCount,
-                         .restartPolicy = it->second.restartPolicy, .template_ = it->second.template_});
+    out.roles.push_back({.type = type,
+                         .name = toLower(type),
+                         .count = count,
+                         .minCount = minCount,
+                         .restartPolicy = it->second.restartPolicy,
+                         .template_ = it->second.template_});
   }
   out.framework = std::make_shared<PyTorch>(std::move(job));
   return out;

@@ -21,7 +21,8 @@ int32_t portOf(const api::PyTorchJob& job, const std::string& type) {
     for (json::Value container : it->second.template_.root.at({"spec", "containers"}).items()) {
       if (container["name"].asString() != kPyTorchContainer) continue;
       for (json::Value port : container["ports"].items())
-        if (port["name"].asString() == kPyTorchPortName) return static_cast<int32_t>(port["containerPort"].asInt(kPyTorchPort));
+        if (port["name"].asString() == kPyTorchPortName)
+          return static_cast<int32_t>(port["containerPort"].asInt(kPyTorchPort));
     }
   return kPyTorchPort;
 }
@@ -42,14 +43,16 @@ int64_t processesPerNode(const api::PyTorchJob& job) {
 
 void addElastic(std::vector<EnvVar>& env, const api::PyTorchJob& job) {
   const api::ElasticPolicy& policy = *job.spec.elasticPolicy;
-  env.push_back({"PET_RDZV_ENDPOINT", fmt::format("{}:{}", policy.rdzvHost.empty() ? job.metadata.name + "-worker-0" : policy.rdzvHost,
-                                                  policy.rdzvPort ? *policy.rdzvPort : portOf(job, "Worker"))});
+  env.push_back({"PET_RDZV_ENDPOINT",
+                 fmt::format("{}:{}", policy.rdzvHost.empty() ? job.metadata.name + "-worker-0" : policy.rdzvHost,
+                             policy.rdzvPort ? *policy.rdzvPort : portOf(job, "Worker"))});
   env.push_back({"PET_RDZV_BACKEND", policy.rdzvBackend.empty() ? "c10d" : policy.rdzvBackend});
   auto worker = job.spec.pytorchReplicaSpecs.find("Worker");
   int32_t workers = worker == job.spec.pytorchReplicaSpecs.end() ? 0 : worker->second.replicas.value_or(1);
-  env.push_back({"PET_NNODES", policy.minReplicas || policy.maxReplicas
-                                   ? fmt::format("{}:{}", policy.minReplicas.value_or(workers), policy.maxReplicas.value_or(workers))
-                                   : std::to_string(workers)});
+  env.push_back({"PET_NNODES",
+                 policy.minReplicas || policy.maxReplicas
+                     ? fmt::format("{}:{}", policy.minReplicas.value_or(workers), policy.maxReplicas.value_or(workers))
+                     : std::to_string(workers)});
   if (policy.maxRestarts) env.push_back({"PET_MAX_RESTARTS", std::to_string(*policy.maxRestarts)});
   if (policy.nProcPerNode) env.push_back({"PET_NPROC_PER_NODE", std::to_string(*policy.nProcPerNode)});
   if (!policy.rdzvId.empty()) env.push_back({"PET_RDZV_ID", policy.rdzvId});
@@ -77,12 +80,15 @@ std::vector<EnvVar> pytorchEnv(const api::PyTorchJob& job, const std::string& ty
     env.push_back({"PET_NODE_RANK", rank});
   }
   if (!job.spec.nprocPerNode.empty()) env.push_back({"PET_NPROC_PER_NODE", job.spec.nprocPerNode});
-  if (job.spec.elasticPolicy) addElastic(env, job);
-  else env.push_back({"PET_NNODES", std::to_string(totalReplicas(job))});
+  if (job.spec.elasticPolicy)
+    addElastic(env, job);
+  else
+    env.push_back({"PET_NNODES", std::to_string(totalReplicas(job))});
   return env;
 }
 
-json::Value pytorchPodSpec(json::Arena& arena, const api::PyTorchJob& job, const std::string& type, int index, json::Value podSpec) {
+json::Value pytorchPodSpec(json::Arena& arena, const api::PyTorchJob& job, const std::string& type, int index,
+                           json::Value podSpec) {
   std::vector<EnvVar> env = pytorchEnv(job, type, index);
   std::vector<json::Value> containers;
   for (json::Value container : podSpec["containers"].items()) {
@@ -99,9 +105,11 @@ json::Value pytorchPodSpec(json::Arena& arena, const api::PyTorchJob& job, const
 
   auto init = json::parse(arena, kInitContainer);
   std::string script = fmt::format(
-      "err=1;for i in $(seq {}); do if nslookup {}; then err=0 && break; fi;echo waiting for master; sleep 2; done; exit $err",
+      "err=1;for i in $(seq {}); do if nslookup {}; then err=0 && break; fi;echo waiting for master; sleep 2; done; "
+      "exit $err",
       kInitContainerTries, masterName(job));
-  json::Value command = json::array(arena, {json::string(arena, "sh"), json::string(arena, "-c"), json::string(arena, script)});
+  json::Value command =
+      json::array(arena, {json::string(arena, "sh"), json::string(arena, "-c"), json::string(arena, script)});
   std::vector<json::Value> all(podSpec["initContainers"].items().begin(), podSpec["initContainers"].items().end());
   all.push_back(json::with(arena, *init, "command", command));
   return json::with(arena, podSpec, "initContainers", json::array(arena, all));

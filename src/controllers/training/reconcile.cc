@@ -14,10 +14,11 @@ using client::Plan;
 using client::Write;
 using PodEntry = client::EntryPtr<api::Pod>;
 
-/// How long a pod that its node refused is left as it is, for the scheduler to see it and plan anew, before it is made again
-/// at the same place.
+/// How long a pod that its node refused is left as it is, for the scheduler to see it and plan anew, before it is made
+/// again at the same place.
 constexpr Duration kRefusedPause = 10s;
-/// How soon to look again when a pod is placed on a node that is lost: the scheduler will plan anew, or the node is back.
+/// How soon to look again when a pod is placed on a node that is lost: the scheduler will plan anew, or the node is
+/// back.
 constexpr Duration kLostNodePause = 1s;
 /// How soon to look again when a name is taken by an object of somebody else.
 constexpr Duration kNameTakenPause = 10s;
@@ -29,8 +30,8 @@ constexpr int32_t kFirstRetryableExitCode = 128;
 struct Slot {
   const Role* role;
   int index;
-  std::string name;               // of pod and Service
-  PodEntry pod;                   // null when there is none
+  std::string name;  // of pod and Service
+  PodEntry pod;      // null when there is none
   const api::GangPlacement* place = nullptr;
   const api::Pod* object() const { return pod ? &pod->object : nullptr; }
 };
@@ -63,7 +64,8 @@ class Reconciliation {
     } else {
       if (wasSuspended) {
         status_.status().startTime = now_;
-        status_.set(kSuspended, false, "Resumed", fmt::format("{} {} is resumed.", job_.kind, job_.metadata.name), "Normal");
+        status_.set(kSuspended, false, "Resumed", fmt::format("{} {} is resumed.", job_.kind, job_.metadata.name),
+                    "Normal");
       }
       countReplicas();
       checkLimits();
@@ -74,9 +76,12 @@ class Reconciliation {
   }
 
  private:
-  // ---- what is ---------------------------------------------------------------------------------------------------------
+  // ---- what is
+  // ---------------------------------------------------------------------------------------------------------
 
-  bool managedByOther() const { return !job_.policy.managedBy.empty() && job_.policy.managedBy != "kubeflow.org/training-operator"; }
+  bool managedByOther() const {
+    return !job_.policy.managedBy.empty() && job_.policy.managedBy != "kubeflow.org/training-operator";
+  }
 
   void observe() {
     const std::string& ns = job_.metadata.namespace_;
@@ -103,7 +108,8 @@ class Reconciliation {
     if (!gang_) return;
     std::map<std::pair<std::string_view, int>, const api::GangPlacement*> places;
     for (const api::GangPlacement& place : gang_->object.status.placement)
-      if (!place.node.empty()) places[{place.role, place.index}] = &place;  // without a node: given back by a pod that succeeded
+      if (!place.node.empty())
+        places[{place.role, place.index}] = &place;  // without a node: given back by a pod that succeeded
     for (Slot& slot : slots_)
       if (auto it = places.find({slot.role->name, slot.index}); it != places.end()) slot.place = it->second;
   }
@@ -113,7 +119,8 @@ class Reconciliation {
     return owner && owner->uid == job_.metadata.uid;
   }
   bool anyPod() const {
-    return !surplus_.empty() || std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.pod != nullptr; });
+    return !surplus_.empty() ||
+           std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.pod != nullptr; });
   }
   bool anyActivePod() const {
     return std::any_of(surplus_.begin(), surplus_.end(), [](const PodEntry& p) { return !p->object.finished(); }) ||
@@ -133,7 +140,8 @@ class Reconciliation {
     for (const Role& role : job_.roles) {
       int satisfied = 0;
       for (const Slot& slot : slots_)
-        if (slot.role == &role && (slot.place || (slot.pod && slot.pod->object.status.phase == "Succeeded"))) ++satisfied;
+        if (slot.role == &role && (slot.place || (slot.pod && slot.pod->object.status.phase == "Succeeded")))
+          ++satisfied;
       if (satisfied < role.minCount) return false;
     }
     return true;
@@ -146,21 +154,25 @@ class Reconciliation {
       if (!slot.pod) continue;
       const api::Pod& pod = slot.pod->object;
       Counts& c = counts_[static_cast<size_t>(slot.role - job_.roles.data())];
-      if (pod.status.phase == "Succeeded") ++c.succeeded;
-      else if (pod.status.phase == "Running" && !pod.metadata.deleting()) ++c.active;
+      if (pod.status.phase == "Succeeded")
+        ++c.succeeded;
+      else if (pod.status.phase == "Running" && !pod.metadata.deleting())
+        ++c.active;
       else if (pod.status.phase == "Running" || pod.status.phase == "Failed") {
         ++c.failed;
         if (disrupted(pod) || refused(pod) || !inPlace(slot)) ++c.excused;
       }
     }
     for (size_t i = 0; i < job_.roles.size(); ++i)
-      status_.status().replicaStatuses[job_.roles[i].type] = {.active = counts_[i].active, .succeeded = counts_[i].succeeded,
+      status_.status().replicaStatuses[job_.roles[i].type] = {.active = counts_[i].active,
+                                                              .succeeded = counts_[i].succeeded,
                                                               .failed = counts_[i].failed,
                                                               .selector = roleSelector(job_, job_.roles[i])};
     noteExits();
   }
 
-  // ---- what follows ----------------------------------------------------------------------------------------------------
+  // ---- what follows
+  // ----------------------------------------------------------------------------------------------------
 
   void suspend() {
     std::string message = fmt::format("{} {} is suspended.", job_.kind, job_.metadata.name);
@@ -190,14 +202,17 @@ class Reconciliation {
       }
     }
     if (policy.backoffLimit && pastBackoffLimit(*policy.backoffLimit, totalRestarts(restarts_), failures, inPlace)) {
-      status_.finish(kFailed, fmt::format("Job {} has failed because it has reached the specified backoff limit", job_.metadata.name));
+      status_.finish(kFailed, fmt::format("Job {} has failed because it has reached the specified backoff limit",
+                                          job_.metadata.name));
       return;
     }
     Time start = status_.status().startTime;
     if (policy.activeDeadlineSeconds && start != Time{}) {
       Time deadline = plusSeconds(start, *policy.activeDeadlineSeconds);
-      if (now_ >= deadline) status_.finish(kFailed, deadlineMessage(job_));
-      else plan_.wake(deadline);
+      if (now_ >= deadline)
+        status_.finish(kFailed, deadlineMessage(job_));
+      else
+        plan_.wake(deadline);
     }
   }
 
@@ -238,18 +253,24 @@ class Reconciliation {
       if (!pod || pod->status.phase != "Failed" || pod->metadata.deleting()) continue;
       if (refused(*pod)) {
         // The scheduler plans anew when it sees the refusal; until then the same place would refuse again.
-        bool replanned = slot.place && pod->metadata.annotation(kEpochAnnotation) != std::to_string(gang_->object.status.epoch);
+        bool replanned =
+            slot.place && pod->metadata.annotation(kEpochAnnotation) != std::to_string(gang_->object.status.epoch);
         Time due = pod->metadata.creationTimestamp + kRefusedPause;
-        if (replanned || now_ >= due) removePod(slot.pod);
-        else plan_.wake(due);
+        if (replanned || now_ >= due)
+          removePod(slot.pod);
+        else
+          plan_.wake(due);
       } else if (disrupted(*pod)) {
         removePod(slot.pod);
       } else if (restartable(slot)) {
         removePod(slot.pod);
-        status_.set(kRestarting, true, kRestarting,
-                    fmt::format("job {} is restarting because {} replica(s) failed.", job_.metadata.name, slot.role->type), "Warning");
+        status_.set(
+            kRestarting, true, kRestarting,
+            fmt::format("job {} is restarting because {} replica(s) failed.", job_.metadata.name, slot.role->type),
+            "Warning");
       } else if (slot.role->restartPolicy == "ExitCode") {
-        status_.finish(kFailed, fmt::format("job \"{}\" is failing because \"{}\" replica(s) failed.", job_.metadata.name, slot.role->type));
+        status_.finish(kFailed, fmt::format("job \"{}\" is failing because \"{}\" replica(s) failed.",
+                                            job_.metadata.name, slot.role->type));
         return;
       }
     }
@@ -262,7 +283,8 @@ class Reconciliation {
     for (const PodEntry& pod : surplus_)
       if (!pod->object.metadata.deleting()) removePod(pod);
     for (const auto& [name, service] : services_)
-      if (std::none_of(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.name == name; })) removeService(service);
+      if (std::none_of(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.name == name; }))
+        removeService(service);
   }
 
   /// The node is there and says that it is ready. A pod made on a lost node would keep its place there.
@@ -276,13 +298,16 @@ class Reconciliation {
       if (!slot.pod && slot.place && !nodeReady(slot.place->node)) return plan_.wake(now_ + kLostNodePause);
     for (const Slot& slot : slots_) {
       if (!slot.pod && slot.place && taken<api::Pod>("Pod", slot.name)) return;
-      if (!services_.contains(slot.name) && job_.framework->services() && taken<api::Service>("Service", slot.name)) return;
+      if (!services_.contains(slot.name) && job_.framework->services() && taken<api::Service>("Service", slot.name))
+        return;
     }
     for (const Slot& slot : slots_) {
       if (services_.contains(slot.name) || !job_.framework->services()) continue;
       if (!slot.place && !slot.pod) continue;
-      creates_.push_back({.verb = Write::Verb::Create, .resource = client::gvrOf<api::Service>(),
-                          .namespace_ = job_.metadata.namespace_, .name = slot.name,
+      creates_.push_back({.verb = Write::Verb::Create,
+                          .resource = client::gvrOf<api::Service>(),
+                          .namespace_ = job_.metadata.namespace_,
+                          .name = slot.name,
                           .body = serviceText(job_, *slot.role, slot.index)});
       status_.event("Normal", "SuccessfulCreateService", "Created service: " + slot.name);
     }
@@ -294,8 +319,10 @@ class Reconciliation {
       if (templateNamesOtherScheduler(*slot.role))
         status_.event("Warning", "SetPodTemplateSchedulerName",
                       "Another scheduler is specified when gang-scheduling is enabled and it will not be overwritten");
-      creates_.push_back({.verb = Write::Verb::Create, .resource = client::gvrOf<api::Pod>(),
-                          .namespace_ = job_.metadata.namespace_, .name = slot.name,
+      creates_.push_back({.verb = Write::Verb::Create,
+                          .resource = client::gvrOf<api::Pod>(),
+                          .namespace_ = job_.metadata.namespace_,
+                          .name = slot.name,
                           .body = podText(job_, *slot.role, slot.index, *slot.place, gang_->object.status.epoch)});
       status_.event("Normal", "SuccessfulCreatePod", "Created pod: " + slot.name);
     }
@@ -310,9 +337,10 @@ class Reconciliation {
     return true;
   }
   void nameTaken(const char* kind, const std::string& name, const std::string& owner) {
-    status_.event("Warning", fmt::format("FailedCreate{}", kind),
-                  fmt::format("Error creating: {} \"{}\" already exists and belongs to {}; it must go before this job can start", kind,
-                              name, owner.empty() ? "nobody" : owner));
+    status_.event(
+        "Warning", fmt::format("FailedCreate{}", kind),
+        fmt::format("Error creating: {} \"{}\" already exists and belongs to {}; it must go before this job can start",
+                    kind, name, owner.empty() ? "nobody" : owner));
     plan_.wake(now_ + kNameTakenPause);
   }
 
@@ -324,16 +352,18 @@ class Reconciliation {
       const api::Pod& pod = slot.pod->object;
       for (const api::ContainerStatus& s : pod.status.containerStatuses) {
         if (s.name == job_.framework->defaultContainer() && s.state.terminated)
-          status_.event("Normal", "ExitedWithCode", fmt::format("Pod: {}.{} exited with code {}", pod.metadata.namespace_,
-                                                                pod.metadata.name, s.state.terminated->exitCode));
+          status_.event("Normal", "ExitedWithCode",
+                        fmt::format("Pod: {}.{} exited with code {}", pod.metadata.namespace_, pod.metadata.name,
+                                    s.state.terminated->exitCode));
         if (pod.finished()) continue;
         if (s.state.terminated && s.state.terminated->exitCode != 0)
           status_.event("Warning", s.state.terminated->reason,
-                        fmt::format("Error pod {} container {} exitCode: {} terminated message: {}", pod.metadata.name, s.name,
-                                    s.state.terminated->exitCode, s.state.terminated->message));
+                        fmt::format("Error pod {} container {} exitCode: {} terminated message: {}", pod.metadata.name,
+                                    s.name, s.state.terminated->exitCode, s.state.terminated->message));
         if (s.state.waiting && !s.state.waiting->message.empty())
-          status_.event("Warning", s.state.waiting->reason, fmt::format("Error pod {} container {} waiting message: {}",
-                                                                        pod.metadata.name, s.name, s.state.waiting->message));
+          status_.event("Warning", s.state.waiting->reason,
+                        fmt::format("Error pod {} container {} waiting message: {}", pod.metadata.name, s.name,
+                                    s.state.waiting->message));
       }
     }
   }
@@ -349,11 +379,14 @@ class Reconciliation {
     const api::Condition* failed = api::findCondition(status.conditions, kFailed);
     // A deadline is there to end what runs; logs of pods that have ended stay.
     bool pastDeadline = failed && failed->status == "True" && failed->message == deadlineMessage(job_);
-    if (clean == "All") removeAll([](const api::Pod&) { return true; });
-    else if (clean == "Running" || pastDeadline) removeAll([](const api::Pod& pod) { return !pod.finished(); });
-    // None keeps what has something to show. A pod that has not begun has nothing, and its init container would wait with its
-    // cards in hand for a master that is gone (pytorch-operator#352).
-    else removeAll([](const api::Pod& pod) { return pod.status.phase.empty() || pod.status.phase == "Pending"; });
+    if (clean == "All")
+      removeAll([](const api::Pod&) { return true; });
+    else if (clean == "Running" || pastDeadline)
+      removeAll([](const api::Pod& pod) { return !pod.finished(); });
+    // None keeps what has something to show. A pod that has not begun has nothing, and its init container would wait
+    // with its cards in hand for a master that is gone (pytorch-operator#352).
+    else
+      removeAll([](const api::Pod& pod) { return pod.status.phase.empty() || pod.status.phase == "Pending"; });
     if (clean != "None" || pastDeadline)
       for (auto& [type, replica] : status.replicaStatuses) replica.active = 0;
     // What still runs still holds its place.
@@ -374,28 +407,37 @@ class Reconciliation {
     status_.event("Normal", "SuccessfulDeletePod", "Deleted job: " + job_.metadata.name);
   }
 
-  // ---- writes ----------------------------------------------------------------------------------------------------------
+  // ---- writes
+  // ----------------------------------------------------------------------------------------------------------
 
   void removePod(const PodEntry& pod) {
     const api::ObjectMeta& meta = pod->object.metadata;
     if (std::any_of(deletes_.begin(), deletes_.end(), [&](const Write& w) { return w.uid == meta.uid; })) return;
-    deletes_.push_back({.verb = Write::Verb::Delete, .resource = client::gvrOf<api::Pod>(), .namespace_ = meta.namespace_,
-                        .name = meta.name, .uid = meta.uid});
+    deletes_.push_back({.verb = Write::Verb::Delete,
+                        .resource = client::gvrOf<api::Pod>(),
+                        .namespace_ = meta.namespace_,
+                        .name = meta.name,
+                        .uid = meta.uid});
     status_.event("Normal", "SuccessfulDeletePod", "Deleted pod: " + meta.name);
   }
   void removeService(const client::EntryPtr<api::Service>& service) {
     const api::ObjectMeta& meta = service->object.metadata;
     if (meta.deleting()) return;
-    deletes_.push_back({.verb = Write::Verb::Delete, .resource = client::gvrOf<api::Service>(), .namespace_ = meta.namespace_,
-                        .name = meta.name, .uid = meta.uid});
+    deletes_.push_back({.verb = Write::Verb::Delete,
+                        .resource = client::gvrOf<api::Service>(),
+                        .namespace_ = meta.namespace_,
+                        .name = meta.name,
+                        .uid = meta.uid});
     status_.event("Normal", "SuccessfulDeleteService", "Deleted service: " + meta.name);
   }
   /// Pods for which `which` holds, and Services without a pod that stays.
   void removeAll(const std::function<bool(const api::Pod&)>& which) {
     std::set<std::string> staying;
     auto consider = [&](const PodEntry& pod) {
-      if (!which(pod->object)) staying.insert(pod->object.metadata.name);
-      else if (!pod->object.metadata.deleting()) removePod(pod);
+      if (!which(pod->object))
+        staying.insert(pod->object.metadata.name);
+      else if (!pod->object.metadata.deleting())
+        removePod(pod);
     };
     for (const Slot& slot : slots_)
       if (slot.pod) consider(slot.pod);
@@ -405,10 +447,15 @@ class Reconciliation {
   }
 
   Write jobWrite(Write::Verb verb, std::string body, const std::string& subresource = "") {
-    Write write{.verb = verb, .resource = job_.resource, .namespace_ = job_.metadata.namespace_, .name = job_.metadata.name,
-                .subresource = subresource, .body = std::move(body)};
+    Write write{.verb = verb,
+                .resource = job_.resource,
+                .namespace_ = job_.metadata.namespace_,
+                .name = job_.metadata.name,
+                .subresource = subresource,
+                .body = std::move(body)};
     // The first write of a plan guards the others.
-    if (std::none_of(plan_.writes.begin(), plan_.writes.end(), [&](const Write& w) { return w.resource == job_.resource; }))
+    if (std::none_of(plan_.writes.begin(), plan_.writes.end(),
+                     [&](const Write& w) { return w.resource == job_.resource; }))
       write.resourceVersion = job_.metadata.resourceVersion;
     return write;
   }
@@ -419,12 +466,16 @@ class Reconciliation {
       return;
     }
     json::Arena arena;
-    json::Value difference = kube::makeMergePatch(arena, api::encode(arena, gang_->object.spec), api::encode(arena, wanted));
+    json::Value difference =
+        kube::makeMergePatch(arena, api::encode(arena, gang_->object.spec), api::encode(arena, wanted));
     if (!difference.empty()) {
-      plan_.patch<api::Gang>(job_.metadata.namespace_, job_.gangName, json::print(json::object(arena, {{"spec", difference}})))
+      plan_
+          .patch<api::Gang>(job_.metadata.namespace_, job_.gangName,
+                            json::print(json::object(arena, {{"spec", difference}})))
           .resourceVersion = gang_->object.metadata.resourceVersion;
     } else if (!creates_.empty() || (!deletes_.empty() && !status_.finished() && !suspended_)) {
-      plan_.patch<api::Gang>(job_.metadata.namespace_, job_.gangName, "{}").resourceVersion = gang_->object.metadata.resourceVersion;
+      plan_.patch<api::Gang>(job_.metadata.namespace_, job_.gangName, "{}").resourceVersion =
+          gang_->object.metadata.resourceVersion;
     }
   }
 
@@ -436,11 +487,15 @@ class Reconciliation {
     }
     if (restartsChanged_) {
       json::Arena arena;
-      json::Value annotations = json::object(arena, {{kRestartsAnnotation, json::string(arena, writeRestarts(restarts_))}});
-      plan_.add(jobWrite(Write::Verb::Patch, json::print(json::withPath(arena, {}, {"metadata", "annotations"}, annotations))));
+      json::Value annotations =
+          json::object(arena, {{kRestartsAnnotation, json::string(arena, writeRestarts(restarts_))}});
+      plan_.add(jobWrite(Write::Verb::Patch,
+                         json::print(json::withPath(arena, {}, {"metadata", "annotations"}, annotations))));
     }
-    if (status_.changed()) plan_.add(jobWrite(Write::Verb::Patch, status_.patch(), "status"));
-    else if (plan_.writes.empty() && (!creates_.empty() || !deletes_.empty())) plan_.add(jobWrite(Write::Verb::Patch, "{}"));
+    if (status_.changed())
+      plan_.add(jobWrite(Write::Verb::Patch, status_.patch(), "status"));
+    else if (plan_.writes.empty() && (!creates_.empty() || !deletes_.empty()))
+      plan_.add(jobWrite(Write::Verb::Patch, "{}"));
     if (!foreignGang_ && (gang_ || !status_.finished())) {
       api::GangSpec wanted = gangSpec(job_, [this](const std::string& name) { return priorityOf(name); });
       wanted.suspended = suspended_;
@@ -489,13 +544,17 @@ bool disrupted(const api::Pod& pod) { return api::isTrue(pod.status.conditions, 
 
 bool refused(const api::Pod& pod) {
   // The kubelet's admission reasons: nothing of the pod has run.
-  static constexpr std::string_view kReasons[] = {"UnexpectedAdmissionError", "NodeAffinity", "NodeName", "NodePorts",
-                                                  "TopologyAffinityError", "NodeShutdown", "UnexpectedPredicateFailureType"};
+  static constexpr std::string_view kReasons[] = {
+      "UnexpectedAdmissionError",      "NodeAffinity", "NodeName", "NodePorts", "TopologyAffinityError", "NodeShutdown",
+      "UnexpectedPredicateFailureType"};
   const std::string& reason = pod.status.reason;
   return pod.status.phase == "Failed" &&
-         (reason.starts_with("OutOf") || std::find(std::begin(kReasons), std::end(kReasons), reason) != std::end(kReasons));
+         (reason.starts_with("OutOf") ||
+          std::find(std::begin(kReasons), std::end(kReasons), reason) != std::end(kReasons));
 }
 
-client::Plan reconcile(const client::View& view, const Workload& job, Time now) { return Reconciliation(view, job, now).run(); }
+client::Plan reconcile(const client::View& view, const Workload& job, Time now) {
+  return Reconciliation(view, job, now).run();
+}
 
 }  // namespace stoker::controllers::training

@@ -38,7 +38,8 @@ class World : public TestWorld {
     serve<api::PriorityClass>();
     serve<api::Node>();
     for (const char* node : {kNode, "node-b"})
-      create<api::Node>(R"({"metadata":{"name":")" + std::string(node) + R"("},"status":{"conditions":[{"type":"Ready","status":"True"}]}})");
+      create<api::Node>(R"({"metadata":{"name":")" + std::string(node) +
+                        R"("},"status":{"conditions":[{"type":"Ready","status":"True"}]}})");
     create<api::PyTorchJob>(jobText);
     controller_ = makePyTorchJobController();
   }
@@ -63,11 +64,15 @@ class World : public TestWorld {
     int card = 0;
     for (const auto& role : gang->spec.roles)
       for (int i = 0; i < role.count; ++i) {
-        entries += std::string(entries.empty() ? "" : ",") + R"({"role":")" + role.name + R"(","index":)" + std::to_string(i) + R"(,"pod":")" + role.podNamePrefix +
-                   "-" + std::to_string(i) + R"(","node":")" + node + R"(","cards":"nvidia.com/gpu=)" + std::to_string(card) + "," + std::to_string(card + 1) + R"("})";
+        entries += std::string(entries.empty() ? "" : ",") + R"({"role":")" + role.name + R"(","index":)" +
+                   std::to_string(i) + R"(,"pod":")" + role.podNamePrefix + "-" + std::to_string(i) + R"(","node":")" +
+                   node + R"(","cards":"nvidia.com/gpu=)" + std::to_string(card) + "," + std::to_string(card + 1) +
+                   R"("})";
         card += 2;
       }
-    patch<api::Gang>("ns", "pytorchjob-job", R"({"status":{"phase":"Placed","epoch":)" + std::to_string(epoch) + R"(,"placement":[)" + entries + "]}}");
+    patch<api::Gang>(
+        "ns", "pytorchjob-job",
+        R"({"status":{"phase":"Placed","epoch":)" + std::to_string(epoch) + R"(,"placement":[)" + entries + "]}}");
   }
   void phase(const std::string& pod, const std::string& phase, const std::string& more = "") {
     patch<api::Pod>("ns", pod, R"({"status":{"phase":")" + phase + "\"" + more + "}}");
@@ -77,7 +82,8 @@ class World : public TestWorld {
   }
   void exit(const std::string& pod, int code) {
     phase(pod, code == 0 ? "Succeeded" : "Failed",
-          R"(,"containerStatuses":[{"name":"pytorch","restartCount":0,"state":{"terminated":{"exitCode":)" + std::to_string(code) + R"(,"reason":"Error"}}}])");
+          R"(,"containerStatuses":[{"name":"pytorch","restartCount":0,"state":{"terminated":{"exitCode":)" +
+              std::to_string(code) + R"(,"reason":"Error"}}}])");
   }
   const api::PyTorchJob& theJob() { return *get<api::PyTorchJob>("ns", "job"); }
   const api::Gang& gang() { return *get<api::Gang>("ns", "pytorchjob-job"); }
@@ -109,7 +115,8 @@ std::unique_ptr<World> running(const std::string& jobText) {
   return world;
 }
 
-// ---- the way of a job --------------------------------------------------------------------------------------------------------
+// ---- the way of a job
+// --------------------------------------------------------------------------------------------------------
 
 TEST(Training, aNewJobWaitsAsAGangAndMakesNoPods) {
   World world(job("{}", masterAndWorkers(2)));
@@ -126,14 +133,17 @@ TEST(Training, aNewJobWaitsAsAGangAndMakesNoPods) {
   EXPECT_EQ(gang.spec.roles[1].minCount, 2);
   EXPECT_EQ(gang.spec.roles[1].podNamePrefix, "job-worker");
   EXPECT_EQ(gang.spec.roles[0].requests, (api::ResourceList{{"cpu", "1"}, {"nvidia.com/gpu", "2"}}));
-  EXPECT_EQ(gang.spec.roles[1].requests, (api::ResourceList{{"cpu", "1"}, {"memory", "10Mi"}, {"nvidia.com/gpu", "2"}}));
+  EXPECT_EQ(gang.spec.roles[1].requests,
+            (api::ResourceList{{"cpu", "1"}, {"memory", "10Mi"}, {"nvidia.com/gpu", "2"}}));
   EXPECT_EQ(gang.metadata.controller()->uid, world.theJob().metadata.uid);
 }
 
 TEST(Training, aPartialPlacementMakesNoPods) {
   World world(job("{}", masterAndWorkers(2)));
   world.settle();
-  world.patch<api::Gang>("ns", "pytorchjob-job", R"({"status":{"placement":[{"role":"master","index":0,"node":"n"},{"role":"worker","index":0,"node":"n"}]}})");
+  world.patch<api::Gang>(
+      "ns", "pytorchjob-job",
+      R"({"status":{"placement":[{"role":"master","index":0,"node":"n"},{"role":"worker","index":0,"node":"n"}]}})");
   world.settle();
   EXPECT_EQ(world.count<api::Pod>(), 0u);
 }
@@ -143,8 +153,12 @@ TEST(Training, placedPodsAreMadeTogetherBoundAndComplete) {
   world.settle();
   world.place(kNode, 7);
   client::Plan plan = world.plan();
-  EXPECT_EQ(std::count_if(plan.writes.begin(), plan.writes.end(), [](const auto& w) { return w.resource.resource == "pods"; }), 3);
-  EXPECT_EQ(std::count_if(plan.writes.begin(), plan.writes.end(), [](const auto& w) { return w.resource.resource == "services"; }), 3);
+  EXPECT_EQ(std::count_if(plan.writes.begin(), plan.writes.end(),
+                          [](const auto& w) { return w.resource.resource == "pods"; }),
+            3);
+  EXPECT_EQ(std::count_if(plan.writes.begin(), plan.writes.end(),
+                          [](const auto& w) { return w.resource.resource == "services"; }),
+            3);
   world.settle();
   EXPECT_EQ(world.theJob().status.startTime, kStart);
   const api::Pod& pod = *world.get<api::Pod>("ns", "job-worker-1");
@@ -153,16 +167,22 @@ TEST(Training, placedPodsAreMadeTogetherBoundAndComplete) {
   EXPECT_EQ(pod.spec.restartPolicy, "OnFailure");
   EXPECT_EQ(pod.metadata.annotation(api::kCardsAnnotation), "nvidia.com/gpu=4,5");
   EXPECT_EQ(pod.metadata.annotation(kEpochAnnotation), "7");
-  EXPECT_EQ(pod.metadata.labels, (std::map<std::string, std::string>{{"team", "vision"}, {kJobNameLabel, "job"}, {kOperatorNameLabel, "pytorchjob-controller"},
-                                                                     {kReplicaTypeLabel, "worker"}, {kReplicaIndexLabel, "1"},
-                                                                     {api::kGangLabel, "pytorchjob-job"}, {api::kRoleLabel, "worker"}}));
+  EXPECT_EQ(pod.metadata.labels, (std::map<std::string, std::string>{{"team", "vision"},
+                                                                     {kJobNameLabel, "job"},
+                                                                     {kOperatorNameLabel, "pytorchjob-controller"},
+                                                                     {kReplicaTypeLabel, "worker"},
+                                                                     {kReplicaIndexLabel, "1"},
+                                                                     {api::kGangLabel, "pytorchjob-job"},
+                                                                     {api::kRoleLabel, "worker"}}));
   EXPECT_EQ(world.get<api::Pod>("ns", "job-master-0")->metadata.label(kJobRoleLabel), "master");
   ASSERT_EQ(pod.metadata.ownerReferences.size(), 1u);
   EXPECT_TRUE(pod.metadata.ownerReferences[0].controller && pod.metadata.ownerReferences[0].blockOwnerDeletion);
   const api::Service& service = *world.get<api::Service>("ns", "job-worker-1");
   EXPECT_EQ(service.spec.clusterIP, "None");
-  EXPECT_EQ(service.spec.selector, (std::map<std::string, std::string>{{kJobNameLabel, "job"}, {kOperatorNameLabel, "pytorchjob-controller"},
-                                                                       {kReplicaTypeLabel, "worker"}, {kReplicaIndexLabel, "1"}}));
+  EXPECT_EQ(service.spec.selector, (std::map<std::string, std::string>{{kJobNameLabel, "job"},
+                                                                       {kOperatorNameLabel, "pytorchjob-controller"},
+                                                                       {kReplicaTypeLabel, "worker"},
+                                                                       {kReplicaIndexLabel, "1"}}));
   ASSERT_EQ(service.spec.ports.size(), 1u);
   EXPECT_EQ(service.spec.ports[0].port, 23456);
   EXPECT_TRUE(world.told("Normal SuccessfulCreatePod: Created pod: job-master-0"));
@@ -173,7 +193,8 @@ TEST(Training, runsAndSucceedsWithItsMaster) {
   EXPECT_EQ(world->conditions(), "Created=True Running=True");
   EXPECT_EQ(world->theJob().status.replicaStatuses.at("Worker").active, 1);
   EXPECT_EQ(world->theJob().status.replicaStatuses.at("Worker").selector,
-            "training.kubeflow.org/job-name=job,training.kubeflow.org/operator-name=pytorchjob-controller,training.kubeflow.org/replica-type=worker");
+            "training.kubeflow.org/job-name=job,training.kubeflow.org/"
+            "operator-name=pytorchjob-controller,training.kubeflow.org/replica-type=worker");
   world->now += 10s;
   world->exit("job-master-0", 0);
   world->settle();
@@ -210,14 +231,16 @@ TEST(Training, withoutAMasterAllWorkersMustSucceed) {
 }
 
 TEST(Training, anElasticJobSucceedsWithAnyWorker) {
-  auto world = running(job("{}", R"({"Worker":)" + replica(2, "OnFailure") + "}", R"(,"elasticPolicy":{"minReplicas":1,"maxReplicas":2})"));
+  auto world = running(job("{}", R"({"Worker":)" + replica(2, "OnFailure") + "}",
+                           R"(,"elasticPolicy":{"minReplicas":1,"maxReplicas":2})"));
   EXPECT_EQ(world->gang().spec.roles[0].minCount, 1);
   world->exit("job-worker-1", 0);
   world->settle();
   EXPECT_TRUE(isFinished(world->theJob().status));
 }
 
-// ---- failures ----------------------------------------------------------------------------------------------------------------
+// ---- failures
+// ----------------------------------------------------------------------------------------------------------------
 
 struct FailureCase {
   const char* name;
@@ -250,12 +273,14 @@ TEST_P(TrainingFailure, followsTheRestartPolicy) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Cases, TrainingFailure,
-    testing::Values(
-        FailureCase{"OnFailure makes the pod again", "OnFailure", 1, "Created=True Running=True", "", true},
-        FailureCase{"Always makes the pod again", "Always", 1, "Created=True Running=True", "", true},
-        FailureCase{"Never fails the job", "Never", 1, "Created=True Running=False Failed=True", "PyTorchJob job is failed because 1 Worker replica(s) failed.", false},
-        FailureCase{"ExitCode 1 fails the job", "ExitCode", 1, "Created=True Running=False Failed=True", "job \"job\" is failing because \"Worker\" replica(s) failed.", false},
-        FailureCase{"ExitCode 137 makes the pod again", "ExitCode", 137, "Created=True Running=True", "", true}));
+    testing::Values(FailureCase{"OnFailure makes the pod again", "OnFailure", 1, "Created=True Running=True", "", true},
+                    FailureCase{"Always makes the pod again", "Always", 1, "Created=True Running=True", "", true},
+                    FailureCase{"Never fails the job", "Never", 1, "Created=True Running=False Failed=True",
+                                "PyTorchJob job is failed because 1 Worker replica(s) failed.", false},
+                    FailureCase{"ExitCode 1 fails the job", "ExitCode", 1, "Created=True Running=False Failed=True",
+                                "job \"job\" is failing because \"Worker\" replica(s) failed.", false},
+                    FailureCase{"ExitCode 137 makes the pod again", "ExitCode", 137, "Created=True Running=True", "",
+                                true}));
 
 TEST(Training, exitCodeMapsToNeverForPods) {
   auto world = running(job("{}", masterAndWorkers(1, "ExitCode")));
@@ -267,7 +292,9 @@ TEST(Training, aTemplateRestartPolicyIsOverruledWithAnEvent) {
   world.settle();
   world.place();
   world.settle();
-  EXPECT_TRUE(world.told("Warning SetPodTemplateRestartPolicy: Restart policy in pod template will be overwritten by restart policy in replica spec"));
+  EXPECT_TRUE(
+      world.told("Warning SetPodTemplateRestartPolicy: Restart policy in pod template will be overwritten by restart "
+                 "policy in replica spec"));
   EXPECT_EQ(world.get<api::Pod>("ns", "job-master-0")->spec.restartPolicy, "Never");
 }
 
@@ -290,7 +317,8 @@ TEST(Training, backoffLimitCountsPodsMadeAgain) {
 TEST(Training, backoffLimitCountsRestartsInPlace) {
   auto world = running(job(R"({"backoffLimit":3})", masterAndWorkers(1)));
   auto restarted = [&](int n) {
-    world->phase("job-worker-0", "Running", R"(,"containerStatuses":[{"name":"pytorch","restartCount":)" + std::to_string(n) + "}]");
+    world->phase("job-worker-0", "Running",
+                 R"(,"containerStatuses":[{"name":"pytorch","restartCount":)" + std::to_string(n) + "}]");
     world->settle();
   };
   restarted(2);
@@ -310,15 +338,20 @@ TEST_P(BackoffLimit, isReached) {
   EXPECT_EQ(pastBackoffLimit(c.limit, c.counted, c.failures, c.inPlace), c.past) << c.name;
 }
 INSTANTIATE_TEST_SUITE_P(Cases, BackoffLimit,
-                         testing::Values(BackoffCase{"0 and nothing happened", 0, 0, 0, 0, false}, BackoffCase{"0: the first restart in place", 0, 0, 0, 1, true},
-                                         BackoffCase{"0: the first failed pod", 0, 1, 1, 0, true}, BackoffCase{"3 restarts in place of 3", 3, 0, 0, 3, true},
-                                         BackoffCase{"2 of 3", 3, 0, 0, 2, false}, BackoffCase{"third pod of 3 may be made again", 3, 3, 1, 0, false},
-                                         BackoffCase{"fourth may not", 3, 4, 1, 0, true}, BackoffCase{"both kinds add up", 3, 2, 0, 1, true},
+                         testing::Values(BackoffCase{"0 and nothing happened", 0, 0, 0, 0, false},
+                                         BackoffCase{"0: the first restart in place", 0, 0, 0, 1, true},
+                                         BackoffCase{"0: the first failed pod", 0, 1, 1, 0, true},
+                                         BackoffCase{"3 restarts in place of 3", 3, 0, 0, 3, true},
+                                         BackoffCase{"2 of 3", 3, 0, 0, 2, false},
+                                         BackoffCase{"third pod of 3 may be made again", 3, 3, 1, 0, false},
+                                         BackoffCase{"fourth may not", 3, 4, 1, 0, true},
+                                         BackoffCase{"both kinds add up", 3, 2, 0, 1, true},
                                          BackoffCase{"used up, but nothing new", 3, 3, 0, 0, false}));
 
 TEST(Training, whatThePlatformEndedIsNoFailureOfTheProgram) {
   auto world = running(job(R"({"backoffLimit":0})", masterAndWorkers(1, "Never")));
-  world->phase("job-worker-0", "Running", R"(,"conditions":[{"type":"DisruptionTarget","status":"True","reason":"DeletionByTaintManager"}])");
+  world->phase("job-worker-0", "Running",
+               R"(,"conditions":[{"type":"DisruptionTarget","status":"True","reason":"DeletionByTaintManager"}])");
   world->remove<api::Pod>("ns", "job-worker-0", 30);
   world->settle();
   EXPECT_EQ(world->conditions(), "Created=True Restarting=True");
@@ -394,8 +427,9 @@ TEST(Training, noPodIsMadeOnALostNode) {
 TEST(Training, aSucceededPodMayGiveItsPlaceBack) {
   auto world = running(job("{}", R"({"Worker":)" + replica(2, "OnFailure") + "}"));
   world->exit("job-worker-0", 0);
-  world->patch<api::Gang>("ns", "pytorchjob-job",
-                          R"({"status":{"placement":[{"role":"worker","index":0,"pod":"job-worker-0"},{"role":"worker","index":1,"node":"node-a","cards":"nvidia.com/gpu=2,3"}]}})");
+  world->patch<api::Gang>(
+      "ns", "pytorchjob-job",
+      R"({"status":{"placement":[{"role":"worker","index":0,"pod":"job-worker-0"},{"role":"worker","index":1,"node":"node-a","cards":"nvidia.com/gpu=2,3"}]}})");
   world->settle();
   world->exit("job-worker-1", 1);
   world->settle();
@@ -411,14 +445,17 @@ TEST(Training, aNameInUseIsToldAndWaitedFor) {
   world.settle();
   EXPECT_EQ(world.count<api::Pod>(), 1u);
   EXPECT_TRUE(world.wakeAt.has_value());
-  EXPECT_TRUE(world.told("Warning FailedCreatePod: Error creating: Pod \"job-worker-0\" already exists and belongs to nobody; it must go before this job can start"));
+  EXPECT_TRUE(
+      world.told("Warning FailedCreatePod: Error creating: Pod \"job-worker-0\" already exists and belongs to nobody; "
+                 "it must go before this job can start"));
   world.remove<api::Pod>("ns", "job-worker-0");
   world.settle();
   EXPECT_EQ(world.count<api::Pod>(), 2u);
 }
 
 TEST(Training, scalingInRemovesPodsAndServices) {
-  auto world = running(job("{}", R"({"Worker":)" + replica(3, "OnFailure") + "}", R"(,"elasticPolicy":{"minReplicas":1,"maxReplicas":3})"));
+  auto world = running(job("{}", R"({"Worker":)" + replica(3, "OnFailure") + "}",
+                           R"(,"elasticPolicy":{"minReplicas":1,"maxReplicas":3})"));
   world->patch<api::PyTorchJob>("ns", "job", R"({"spec":{"pytorchReplicaSpecs":{"Worker":{"replicas":1}}}})");
   world->settle();
   world->finishDeletions();
@@ -428,7 +465,8 @@ TEST(Training, scalingInRemovesPodsAndServices) {
   EXPECT_EQ(world->gang().spec.roles[0].count, 1);
 }
 
-// ---- policies ----------------------------------------------------------------------------------------------------------------
+// ---- policies
+// ----------------------------------------------------------------------------------------------------------------
 
 struct CleanCase {
   const char* name;
@@ -448,7 +486,8 @@ TEST_P(TrainingClean, leavesWhatThePolicySays) {
   EXPECT_EQ(world->gang().spec.finished, GetParam().policy != "None");
 }
 INSTANTIATE_TEST_SUITE_P(Cases, TrainingClean,
-                         testing::Values(CleanCase{"None", "None", 3, 3}, CleanCase{"Running", "Running", 2, 2}, CleanCase{"All", "All", 0, 0}));
+                         testing::Values(CleanCase{"None", "None", 3, 3}, CleanCase{"Running", "Running", 2, 2},
+                                         CleanCase{"All", "All", 0, 0}));
 
 TEST(Training, theDeadlineIsKeptByWakingUp) {
   World world(job(R"({"activeDeadlineSeconds":60})", masterAndWorkers(1)));
@@ -509,7 +548,8 @@ TEST(Training, suspendAndResume) {
   EXPECT_FALSE(world->gang().spec.suspended) << "pods still run on its cards";
   world->patch<api::PyTorchJob>("ns", "job", R"({"spec":{"runPolicy":{"suspend":false}}})");
   world->settle();
-  EXPECT_EQ(world->conditions(), "Created=True Running=False(PyTorchJobSuspended) Suspended=True") << "the earlier run is not gone yet";
+  EXPECT_EQ(world->conditions(), "Created=True Running=False(PyTorchJobSuspended) Suspended=True")
+      << "the earlier run is not gone yet";
   world->finishDeletions();
   world->settle();
   EXPECT_EQ(world->conditions(), "Created=True Running=False(PyTorchJobSuspended) Suspended=False(PyTorchJobResumed)");
@@ -543,7 +583,8 @@ TEST(Training, priorityComesFromItsClass) {
   EXPECT_EQ(world.gang().spec.queue, "lab") << "the label goes first";
 }
 
-// ---- conditions: status_test.go ----------------------------------------------------------------------------------------------
+// ---- conditions: status_test.go
+// ----------------------------------------------------------------------------------------------
 
 TEST(TrainingStatus, conditionsReplaceEachOther) {
   api::JobStatus status;
@@ -567,7 +608,8 @@ TEST(TrainingStatus, conditionsReplaceEachOther) {
   EXPECT_FALSE(setCondition(status, kRunning, true, "JobRunning", "", kStart)) << "nothing changes after Failed";
 }
 
-// ---- cut plans ---------------------------------------------------------------------------------------------------------------
+// ---- cut plans
+// ---------------------------------------------------------------------------------------------------------------
 
 /// The story of a job, told with every plan cut after `cut` writes; the end must not depend on it.
 std::string story(size_t cut) {

@@ -1,8 +1,8 @@
 // restarts.h
 //
-// How often a job's pods have been made again. The count must outlive its evidence, the failed pod: it is written to the
-// job's annotation stoker.dev/restarts before that pod is deleted. Each entry names the pod (by uid) it counted last, so a
-// plan that was cut between the two writes counts nothing twice:
+// How often a job's pods have been made again. The count must outlive its evidence, the failed pod: it is written to
+// the job's annotation stoker.dev/restarts before that pod is deleted. Each entry names the pod (by uid) it counted
+// last, so a plan that was cut between the two writes counts nothing twice:
 //
 //   {"worker-1":{"count":2,"pod":"<uid>"}}
 #pragma once
@@ -37,7 +37,8 @@ int64_t totalRestarts(const Restarts& restarts);
 
 /// Whether a job has used up its backoffLimit. `counted`: totalRestarts, the failures of this round included;
 /// `failures`: how many of them are of this round; `inPlace`: container restarts of pods not counted yet.
-/// As upstream: a limit of n allows n pods to be made again, and is reached by the n-th restart in place (0: by the first).
+/// As upstream: a limit of n allows n pods to be made again, and is reached by the n-th restart in place (0: by the
+/// first).
 bool pastBackoffLimit(int64_t limit, int64_t counted, int64_t failures, int64_t inPlace);
 
 }  // namespace stoker::controllers::training

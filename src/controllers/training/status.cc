@@ -12,7 +12,11 @@ bool setCondition(api::JobStatus& status, const std::string& type, bool value, c
                   const std::string& message, Time now) {
   if (api::isTrue(status.conditions, kFailed)) return false;
   std::string text = value ? "True" : "False";
-  api::Condition condition{.type = type, .status = text, .reason = reason, .message = message, .lastUpdateTime = now,
+  api::Condition condition{.type = type,
+                           .status = text,
+                           .reason = reason,
+                           .message = message,
+                           .lastUpdateTime = now,
                            .lastTransitionTime = now};
   if (const api::Condition* current = api::findCondition(status.conditions, type)) {
     if (current->status == text && current->reason == reason) return false;
@@ -28,15 +32,16 @@ bool setCondition(api::JobStatus& status, const std::string& type, bool value, c
   return true;
 }
 
-bool StatusEditor::set(const char* type, bool value, const char* reason, const std::string& message, const char* eventType) {
+bool StatusEditor::set(const char* type, bool value, const char* reason, const std::string& message,
+                       const char* eventType) {
   bool changed = setCondition(next_, type, value, job_.kind + reason, message, now_);
   if (changed && eventType) event(eventType, job_.kind + reason, message);
   return changed;
 }
 
 void StatusEditor::event(const char* eventType, const std::string& reason, const std::string& message) {
-  events_.push_back({job_.apiVersion, job_.kind, job_.metadata.namespace_, job_.metadata.name, job_.metadata.uid, eventType,
-                     reason, message});
+  events_.push_back({job_.apiVersion, job_.kind, job_.metadata.namespace_, job_.metadata.name, job_.metadata.uid,
+                     eventType, reason, message});
 }
 
 void StatusEditor::finish(const char* type, const std::string& message) {

@@ -1,7 +1,8 @@
 // status.h
 //
-// The rules by which a training job's conditions change (training-operator 1.9, pkg/util/status.go): nothing changes once
-// Failed is True; Running and Restarting evict each other; Running turns False when the job ends; what changed stands last.
+// The rules by which a training job's conditions change (training-operator 1.9, pkg/util/status.go): nothing changes
+// once Failed is True; Running and Restarting evict each other; Running turns False when the job ends; what changed
+// stands last.
 #pragma once
 
 #include "client/plan.h"
@@ -33,8 +34,10 @@ class StatusEditor {
   bool is(const char* type) const { return api::isTrue(next_.conditions, type); }
   bool finished() const { return isFinished(next_); }
 
-  /// Sets the condition with reason <Kind><reason>. Tells it as an event when something changed and `eventType` is given.
-  bool set(const char* type, bool value, const char* reason, const std::string& message, const char* eventType = nullptr);
+  /// Sets the condition with reason <Kind><reason>. Tells it as an event when something changed and `eventType` is
+  /// given.
+  bool set(const char* type, bool value, const char* reason, const std::string& message,
+           const char* eventType = nullptr);
   void event(const char* eventType, const std::string& reason, const std::string& message);
   /// Ends the job: completionTime, condition, event.
   void finish(const char* type, const std::string& message);

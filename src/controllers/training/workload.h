@@ -1,7 +1,8 @@
 // workload.h
 //
-// The canonical training job: what every front-end (PyTorchJob today; TFJob, MPIJob and others are further front-ends) is
-// read into, and all that reconcile.h knows of it. Roles are in the order in which their state decides the job's state.
+// The canonical training job: what every front-end (PyTorchJob today; TFJob, MPIJob and others are further front-ends)
+// is read into, and all that reconcile.h knows of it. Roles are in the order in which their state decides the job's
+// state.
 #pragma once
 
 #include <functional>
@@ -16,20 +17,20 @@ namespace stoker::controllers::training {
 
 /// One replica type.
 struct Role {
-  std::string type;      ///< "Master": key of the spec and of status.replicaStatuses
-  std::string name;      ///< "master": in names and labels
+  std::string type;  ///< "Master": key of the spec and of status.replicaStatuses
+  std::string name;  ///< "master": in names and labels
   int32_t count = 1;
-  int32_t minCount = 1;  ///< must be placed together
+  int32_t minCount = 1;       ///< must be placed together
   std::string restartPolicy;  ///< Always, OnFailure, Never or ExitCode
   api::Raw template_;         ///< PodTemplateSpec, the front-end's defaults applied
 };
 
 /// The pods of one role as a job's status counts them (training-operator 1.9, pkg/core/status.go).
 struct Counts {
-  int32_t active = 0;     ///< Running
+  int32_t active = 0;  ///< Running
   int32_t succeeded = 0;
-  int32_t failed = 0;     ///< Failed, or Running and being deleted
-  int32_t excused = 0;    ///< of the failed: ended by the platform (node lost, refused, moved), not by the program
+  int32_t failed = 0;   ///< Failed, or Running and being deleted
+  int32_t excused = 0;  ///< of the failed: ended by the platform (node lost, refused, moved), not by the program
 };
 
 class StatusEditor;
@@ -45,7 +46,8 @@ class Framework {
   /// True for the pod that carries training.kubeflow.org/job-role: master.
   virtual bool isMaster(const Workload& job, const Role& role, int index) const = 0;
   /// Adds environment, init containers and the like to a pod spec.
-  virtual json::Value decorate(json::Arena& arena, const Workload& job, const Role& role, int index, json::Value podSpec) const = 0;
+  virtual json::Value decorate(json::Arena& arena, const Workload& job, const Role& role, int index,
+                               json::Value podSpec) const = 0;
   /// Derives conditions from the counts (per role, in the order of job.roles): upstream's UpdateJobStatus.
   virtual void judge(const Workload& job, const std::vector<Counts>& counts, StatusEditor& status) const = 0;
 };
@@ -65,7 +67,9 @@ struct Workload {
       if (r.name == name) return &r;
     return nullptr;
   }
-  std::string podName(const Role& r, int index) const { return metadata.name + "-" + r.name + "-" + std::to_string(index); }
+  std::string podName(const Role& r, int index) const {
+    return metadata.name + "-" + r.name + "-" + std::to_string(index);
+  }
 };
 
 inline constexpr const char* kJobNameLabel = "training.kubeflow.org/job-name";

@@ -14,7 +14,8 @@ constexpr const char* kNameAlphabet = "bcdfghjklmnpqrstvwxz2456789";  // as gene
 std::string sliceName(const api::Service& service, size_t index) {
   // Deterministic, so that a cut plan finds its slice again; hashed, so that it meets no other Service's name.
   uint64_t hash = 14695981039346656037ull;  // FNV-1a
-  for (char c : service.metadata.uid + "/" + std::to_string(index)) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
+  for (char c : service.metadata.uid + "/" + std::to_string(index))
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
   std::string out = service.metadata.name + "-";
   for (int i = 0; i < 5; ++i, hash /= 27) out += kNameAlphabet[hash % 27];
   return out;
@@ -28,13 +29,15 @@ bool selects(const std::map<std::string, std::string>& selector, const api::Pod&
   return true;
 }
 
-/// The number a Service port has in the pod: its own, or that of the container port it names. Nullopt: the pod has no such.
+/// The number a Service port has in the pod: its own, or that of the container port it names. Nullopt: the pod has no
+/// such.
 std::optional<int32_t> portIn(const api::Pod& pod, const api::ServicePort& port) {
   std::string protocol = port.protocol.empty() ? "TCP" : port.protocol;
   if (port.targetPort.empty()) return port.port;
   int32_t number = 0;
   auto [end, error] = std::from_chars(port.targetPort.data(), port.targetPort.data() + port.targetPort.size(), number);
-  if (error == std::errc() && end == port.targetPort.data() + port.targetPort.size()) return number == 0 ? port.port : number;
+  if (error == std::errc() && end == port.targetPort.data() + port.targetPort.size())
+    return number == 0 ? port.port : number;
   auto search = [&](const std::vector<api::Container>& containers, bool sidecarsOnly) -> std::optional<int32_t> {
     for (const api::Container& c : containers) {
       if (sidecarsOnly && c.restartPolicy != "Always") continue;
@@ -59,16 +62,20 @@ std::map<std::string, std::string> labelsOf(const api::Service& service) {
 }
 
 json::Value ownerOf(json::Arena& arena, const api::Service& service) {
-  api::OwnerReference owner{.apiVersion = "v1", .kind = "Service", .name = service.metadata.name, .uid = service.metadata.uid,
-                            .controller = true, .blockOwnerDeletion = true};
+  api::OwnerReference owner{.apiVersion = "v1",
+                            .kind = "Service",
+                            .name = service.metadata.name,
+                            .uid = service.metadata.uid,
+                            .controller = true,
+                            .blockOwnerDeletion = true};
   return api::encode(arena, std::vector<api::OwnerReference>{owner});
 }
 
 /// Creates or patches `name` so that its labels and `fields` are as wanted.
 template <class T>
 void put(client::Plan& plan, const client::View& view, const api::Service& service, const std::string& name,
-         const std::map<std::string, std::string>& labels, const std::function<json::Value(json::Arena&, const T&)>& fields, const T& wanted,
-         bool createEmpty) {
+         const std::map<std::string, std::string>& labels,
+         const std::function<json::Value(json::Arena&, const T&)>& fields, const T& wanted, bool createEmpty) {
   json::Arena arena;
   const std::string& ns = service.metadata.namespace_;
   const T* present = view.of<T>().get(ns, name);
@@ -76,7 +83,10 @@ void put(client::Plan& plan, const client::View& view, const api::Service& servi
   if (!present) {
     if (!createEmpty) return;
     json::Object metadata(arena);
-    metadata.set("name", name).set("namespace", ns).set("labels", api::encode(arena, labels)).set("ownerReferences", ownerOf(arena, service));
+    metadata.set("name", name)
+        .set("namespace", ns)
+        .set("labels", api::encode(arena, labels))
+        .set("ownerReferences", ownerOf(arena, service));
     std::vector<json::Member> all(body.members().begin(), body.members().end());
     all.push_back({"apiVersion", json::string(arena, client::apiVersionOf(T::gvk))});
     all.push_back({"kind", json::string(arena, T::gvk.kind)});
@@ -132,7 +142,9 @@ class EndpointsController final : public client::Controller {
   client::Plan reconcile(const client::View& view, const client::Key& key, Time) override {
     const api::Service* service = view.of<api::Service>().get(key.namespace_, key.name);
     forget(key);
-    if (!service || service->metadata.deleting() || service->spec.selector.empty() || service->spec.type == "ExternalName") return {};
+    if (!service || service->metadata.deleting() || service->spec.selector.empty() ||
+        service->spec.type == "ExternalName")
+      return {};
     // The Service is found again under the label that fewest pods and Services share.
     const auto& selector = service->spec.selector;
     auto weight = [&](const auto& pair) {
@@ -140,7 +152,8 @@ class EndpointsController final : public client::Controller {
       const auto* services = services_.find(key.namespace_, pair.first, pair.second);
       return (pods ? pods->size() : 0) + (services ? services->size() : 0);
     };
-    auto rarest = std::min_element(selector.begin(), selector.end(), [&](const auto& a, const auto& b) { return weight(a) < weight(b); });
+    auto rarest = std::min_element(selector.begin(), selector.end(),
+                                   [&](const auto& a, const auto& b) { return weight(a) < weight(b); });
     registered_[key] = {{rarest->first, rarest->second}};
     services_.put(key.namespace_, registered_[key], key.name);
     std::vector<const api::Pod*> candidates;
@@ -163,7 +176,8 @@ class EndpointsController final : public client::Controller {
 
 }  // namespace
 
-client::Plan endpointsPlan(const client::View& view, const api::Service& service, const std::vector<const api::Pod*>& candidates) {
+client::Plan endpointsPlan(const client::View& view, const api::Service& service,
+                           const std::vector<const api::Pod*>& candidates) {
   // By ports: a named target port may mean another number in another pod.
   std::map<std::string, std::pair<std::vector<api::EndpointPort>, std::vector<Member>>> groups;
   for (const api::Pod* pod : candidates) {
@@ -171,7 +185,10 @@ client::Plan endpointsPlan(const client::View& view, const api::Service& service
     std::vector<api::EndpointPort> ports;
     for (const api::ServicePort& port : service.spec.ports)
       if (auto number = portIn(*pod, port))
-        ports.push_back({.name = port.name, .port = *number, .protocol = port.protocol.empty() ? "TCP" : port.protocol, .appProtocol = port.appProtocol});
+        ports.push_back({.name = port.name,
+                         .port = *number,
+                         .protocol = port.protocol.empty() ? "TCP" : port.protocol,
+                         .appProtocol = port.appProtocol});
     bool serving = api::isTrue(pod->status.conditions, "Ready"), terminating = pod->metadata.deleting();
     bool ready = service.spec.publishNotReadyAddresses || (serving && !terminating);
     auto& group = groups[api::encodeText(ports)];
@@ -183,7 +200,8 @@ client::Plan endpointsPlan(const client::View& view, const api::Service& service
   api::Endpoints endpoints;
   for (auto& [text, group] : groups) {
     auto& [ports, members] = group;
-    std::sort(members.begin(), members.end(), [](const Member& a, const Member& b) { return a.pod->metadata.name < b.pod->metadata.name; });
+    std::sort(members.begin(), members.end(),
+              [](const Member& a, const Member& b) { return a.pod->metadata.name < b.pod->metadata.name; });
     api::EndpointSubset subset{.ports = ports};
     for (api::EndpointPort& port : subset.ports)
       if (port.name->empty()) port.name.reset();
@@ -194,10 +212,14 @@ client::Plan endpointsPlan(const client::View& view, const api::Service& service
       std::string hostname = pod.spec.subdomain == service.metadata.name ? pod.spec.hostname : "";
       slices.back().endpoints.push_back({.addresses = {pod.status.podIP},
                                          .conditions = {members[i].ready, members[i].serving, members[i].terminating},
-                                         .hostname = hostname, .nodeName = pod.spec.nodeName, .targetRef = target});
+                                         .hostname = hostname,
+                                         .nodeName = pod.spec.nodeName,
+                                         .targetRef = target});
       api::EndpointAddress address{pod.status.podIP, hostname, pod.spec.nodeName, target};
-      if (members[i].ready) subset.addresses.push_back(address);
-      else if (!members[i].terminating) subset.notReadyAddresses.push_back(address);
+      if (members[i].ready)
+        subset.addresses.push_back(address);
+      else if (!members[i].terminating)
+        subset.notReadyAddresses.push_back(address);
     }
     if (!subset.addresses.empty() || !subset.notReadyAddresses.empty()) endpoints.subsets.push_back(std::move(subset));
   }
@@ -206,14 +228,16 @@ client::Plan endpointsPlan(const client::View& view, const api::Service& service
 
   client::Plan plan;
   auto labels = labelsOf(service);
-  put<api::Endpoints>(plan, view, service, service.metadata.name, labels, endpointsFields, endpoints, !headless || !endpoints.subsets.empty());
+  put<api::Endpoints>(plan, view, service, service.metadata.name, labels, endpointsFields, endpoints,
+                      !headless || !endpoints.subsets.empty());
   labels[kServiceNameLabel] = service.metadata.name;
   labels[kManagedByLabel] = kManager;
   std::set<std::string> wanted;
   for (size_t i = 0; i < slices.size(); ++i) {
     std::string name = sliceName(service, i);
     wanted.insert(name);
-    put<api::EndpointSlice>(plan, view, service, name, labels, sliceFields, slices[i], !headless || !slices[i].endpoints.empty());
+    put<api::EndpointSlice>(plan, view, service, name, labels, sliceFields, slices[i],
+                            !headless || !slices[i].endpoints.empty());
   }
   for (const auto& entry : view.of<api::EndpointSlice>().ownedBy(service.metadata.uid)) {
     const api::ObjectMeta& meta = entry->object.metadata;
@@ -234,7 +258,8 @@ void LabelIndex::drop(const std::string& ns, const Pairs& pairs, const std::stri
     if (it->second.empty()) names_.erase(it);
   }
 }
-const std::set<std::string>* LabelIndex::find(const std::string& ns, const std::string& key, const std::string& value) const {
+const std::set<std::string>* LabelIndex::find(const std::string& ns, const std::string& key,
+                                              const std::string& value) const {
   auto it = names_.find(ns + "/" + key + "=" + value);
   return it == names_.end() ? nullptr : &it->second;
 }

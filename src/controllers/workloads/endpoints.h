@@ -1,7 +1,8 @@
-// endpoints.h: EndpointSlices and Endpoints of Services with a selector (kubernetes pkg/controller/endpointslice, endpoint).
+// endpoints.h: EndpointSlices and Endpoints of Services with a selector (kubernetes pkg/controller/endpointslice,
+// endpoint).
 //
-// Beside upstream: both are owned by their Service, so that garbage collection removes them; a headless Service gets them
-// with its first endpoint, not before (a job of a thousand replicas would write two thousand empty objects).
+// Beside upstream: both are owned by their Service, so that garbage collection removes them; a headless Service gets
+// them with its first endpoint, not before (a job of a thousand replicas would write two thousand empty objects).
 #pragma once
 
 #include <map>
@@ -17,10 +18,11 @@ namespace stoker::controllers {
 inline constexpr size_t kMaxEndpointsPerSlice = 100;
 
 /// What to write so that the slices and Endpoints of `service` list those of `candidates` that its selector matches.
-client::Plan endpointsPlan(const client::View& view, const api::Service& service, const std::vector<const api::Pod*>& candidates);
+client::Plan endpointsPlan(const client::View& view, const api::Service& service,
+                           const std::vector<const api::Pod*>& candidates);
 
-/// Label pairs "key=value" -> names, by namespace: finds the pods of a Service and the Services of a pod without looking at all
-/// of them. Derived from what the informers tell; nothing but speed depends on it.
+/// Label pairs "key=value" -> names, by namespace: finds the pods of a Service and the Services of a pod without
+/// looking at all of them. Derived from what the informers tell; nothing but speed depends on it.
 class LabelIndex {
  public:
   using Pairs = std::map<std::string, std::string>;

@@ -14,9 +14,13 @@ struct Endpoints : testing::Test {
     world.serve<api::EndpointSlice>();
     world.serve<api::Endpoints>();
   }
-  void service(const std::string& spec) { world.create<api::Service>(R"({"metadata":{"name":"web","namespace":"ns","labels":{"team":"a"}},"spec":)" + spec + "}"); }
+  void service(const std::string& spec) {
+    world.create<api::Service>(R"({"metadata":{"name":"web","namespace":"ns","labels":{"team":"a"}},"spec":)" + spec +
+                               "}");
+  }
   void pod(const std::string& name, const std::string& ip, bool ready, const std::string& spec = "{}") {
-    world.create<api::Pod>(R"({"metadata":{"name":")" + name + R"(","namespace":"ns","labels":{"app":"web"}},"spec":)" + spec + R"(,"status":{"phase":"Running","podIP":")" + ip +
+    world.create<api::Pod>(R"({"metadata":{"name":")" + name + R"(","namespace":"ns","labels":{"app":"web"}},"spec":)" +
+                           spec + R"(,"status":{"phase":"Running","podIP":")" + ip +
                            R"(","conditions":[{"type":"Ready","status":")" + (ready ? "True" : "False") + R"("}]}})");
   }
   void settle() {
@@ -39,7 +43,8 @@ struct Endpoints : testing::Test {
 };
 
 TEST_F(Endpoints, readyPodsAndOthersAreToldApart) {
-  service(R"({"selector":{"app":"web"},"clusterIP":"10.0.0.1","ports":[{"name":"http","port":80,"targetPort":"http"}]})");
+  service(
+      R"({"selector":{"app":"web"},"clusterIP":"10.0.0.1","ports":[{"name":"http","port":80,"targetPort":"http"}]})");
   std::string spec = R"({"nodeName":"n","containers":[{"name":"c","ports":[{"name":"http","containerPort":8080}]}]})";
   pod("a", "10.1.0.1", true, spec);
   pod("b", "10.1.0.2", false, spec);
@@ -100,10 +105,13 @@ TEST_F(Endpoints, theControllerFindsPodsByTheirLabels) {
   client::Manager manager{cluster, loop, ids, {}};
   manager.add(makeEndpointsController());
   manager.start();
-  source.create<api::Service>(R"({"metadata":{"name":"web","namespace":"ns"},"spec":{"selector":{"app":"web","all":"same"},"clusterIP":"None"}})");
+  source.create<api::Service>(
+      R"({"metadata":{"name":"web","namespace":"ns"},"spec":{"selector":{"app":"web","all":"same"},"clusterIP":"None"}})");
   loop.runUntil(clock.now() + 1s);
-  source.create<api::Pod>(R"({"metadata":{"name":"p","namespace":"ns","labels":{"app":"web","all":"same"}},"status":{"phase":"Running","podIP":"10.0.0.9"}})");
-  source.create<api::Pod>(R"({"metadata":{"name":"q","namespace":"ns","labels":{"app":"db","all":"same"}},"status":{"phase":"Running","podIP":"10.0.0.8"}})");
+  source.create<api::Pod>(
+      R"({"metadata":{"name":"p","namespace":"ns","labels":{"app":"web","all":"same"}},"status":{"phase":"Running","podIP":"10.0.0.9"}})");
+  source.create<api::Pod>(
+      R"({"metadata":{"name":"q","namespace":"ns","labels":{"app":"db","all":"same"}},"status":{"phase":"Running","podIP":"10.0.0.8"}})");
   loop.runUntil(clock.now() + 1s);
   ASSERT_EQ(manager.view().of<api::EndpointSlice>().size(), 1u);
   EXPECT_EQ(manager.view().of<api::EndpointSlice>().all().begin()->second->object.endpoints.size(), 1u);

@@ -18,8 +18,8 @@ std::vector<client::Object> expiredEvents(const std::vector<client::Object>& eve
     auto parsed = json::parse(arena, *event.bytes);
     if (!parsed.ok()) continue;
     std::optional<Time> last;
-    for (json::Value text : {(*parsed)["lastTimestamp"], parsed->at({"series", "lastObservedTime"}), (*parsed)["eventTime"],
-                             parsed->at({"metadata", "creationTimestamp"})})
+    for (json::Value text : {(*parsed)["lastTimestamp"], parsed->at({"series", "lastObservedTime"}),
+                             (*parsed)["eventTime"], parsed->at({"metadata", "creationTimestamp"})})
       if (!last) last = parseTime(text.asString());
     if (last && *last < before) out.push_back(event);
   }
@@ -41,9 +41,13 @@ void EventJanitor::sweep() {
       if (!list.ok()) return;
       std::vector<client::Write> deletes;
       for (const client::Object& event : expiredEvents(list->items, loop_.now() - kKept))
-        deletes.push_back({.verb = client::Write::Verb::Delete, .resource = events, .namespace_ = event.namespace_, .name = event.name,
+        deletes.push_back({.verb = client::Write::Verb::Delete,
+                           .resource = events,
+                           .namespace_ = event.namespace_,
+                           .name = event.name,
                            .resourceVersion = std::to_string(event.resourceVersion)});
-      if (!deletes.empty()) cluster_.write(std::move(deletes), client::Mode::Each, [](const std::vector<Result<client::Object>>&) {});
+      if (!deletes.empty())
+        cluster_.write(std::move(deletes), client::Mode::Each, [](const std::vector<Result<client::Object>>&) {});
     });
   });
 }

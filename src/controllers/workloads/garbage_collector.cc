@@ -12,7 +12,8 @@ constexpr size_t kLooksPerStep = 2048;
 /// Answers about absent owners that are remembered; forgetting only costs asking again.
 constexpr size_t kMaxAnswers = 4096;
 constexpr Duration kRetryPause = 100ms;
-/// How soon an owner that exists but has not been seen yet is asked for again, in case its deletion is never seen either.
+/// How soon an owner that exists but has not been seen yet is asked for again, in case its deletion is never seen
+/// either.
 constexpr Duration kUnseenOwnerPause = 30s;
 
 struct SlimMetadata {
@@ -20,7 +21,8 @@ struct SlimMetadata {
   std::vector<api::OwnerReference> ownerReferences;
   std::vector<std::string> finalizers;
   static constexpr auto describe() {
-    return std::tuple{api::field("uid", &SlimMetadata::uid), api::field("resourceVersion", &SlimMetadata::resourceVersion),
+    return std::tuple{api::field("uid", &SlimMetadata::uid),
+                      api::field("resourceVersion", &SlimMetadata::resourceVersion),
                       api::field("deletionTimestamp", &SlimMetadata::deletionTimestamp),
                       api::field("ownerReferences", &SlimMetadata::ownerReferences),
                       api::field("finalizers", &SlimMetadata::finalizers)};
@@ -52,7 +54,8 @@ size_t skipValue(std::string_view text, size_t at) {
       if (depth == 0) return at;
       continue;
     }
-    if (c == '{' || c == '[') ++depth;
+    if (c == '{' || c == '[')
+      ++depth;
     else if (c == '}' || c == ']') {
       if (depth == 0) return at;  // the end of a number, true, false or null
       if (--depth == 0) return at + 1;
@@ -99,7 +102,9 @@ class GarbageCollector::Feed final : public client::CacheBase {
     Known& known = known_[key];
     if (!known.uid.empty() && known.uid != meta.uid) collector_.look(collector_.graph_.erase(known.uid));  // made anew
     known = {meta.uid, object.resourceVersion};
-    collector_.look(collector_.graph_.put(meta.uid, {.resource = resource_, .key = key, .version = object.resourceVersion,
+    collector_.look(collector_.graph_.put(meta.uid, {.resource = resource_,
+                                                     .key = key,
+                                                     .version = object.resourceVersion,
                                                      .owners = std::move(meta.ownerReferences),
                                                      .finalizers = std::move(meta.finalizers),
                                                      .deleting = !meta.deletionTimestamp.empty()}));
@@ -133,7 +138,8 @@ class GarbageCollector::Feed final : public client::CacheBase {
   client::Informer informer_;
 };
 
-GarbageCollector::GarbageCollector(client::Cluster& cluster, client::Loop& loop, std::vector<CollectedResource> resources)
+GarbageCollector::GarbageCollector(client::Cluster& cluster, client::Loop& loop,
+                                   std::vector<CollectedResource> resources)
     : cluster_(cluster), loop_(loop), alive_(std::make_shared<bool>(true)) {
   for (const CollectedResource& resource : resources) addResource(resource);
 }
@@ -143,7 +149,8 @@ GarbageCollector::~GarbageCollector() { *alive_ = false; }
 void GarbageCollector::addResource(const CollectedResource& resource) {
   if (resource.resource.resource == "events") return;
   for (const CollectedResource& known : graph_.resources())
-    if (known.resource.group == resource.resource.group && known.resource.resource == resource.resource.resource) return;
+    if (known.resource.group == resource.resource.group && known.resource.resource == resource.resource.resource)
+      return;
   size_t index = graph_.addResource(resource);
   feeds_.push_back(std::make_unique<Feed>(*this, index, resource.resource));
   if (started_) feeds_.back()->informer().start();
@@ -196,10 +203,11 @@ void GarbageCollector::step() {
     std::string uid = std::move(queue_.front());
     queue_.pop_front();
     queued_.erase(uid);
-    CollectorDecision decision = graph_.decide(uid, [this](const OwnedObject& dependent, const api::OwnerReference& owner) {
-      auto it = answers_.find(answerKey(dependent, owner));
-      return it == answers_.end() ? OwnerGraph::Presence::Unknown : it->second;
-    });
+    CollectorDecision decision =
+        graph_.decide(uid, [this](const OwnedObject& dependent, const api::OwnerReference& owner) {
+          auto it = answers_.find(answerKey(dependent, owner));
+          return it == answers_.end() ? OwnerGraph::Presence::Unknown : it->second;
+        });
     if (!decision.unknown.empty()) ask(uid, decision.unknown);
     for (client::Write& write : decision.writes) {
       writes.push_back(std::move(write));
@@ -209,11 +217,12 @@ void GarbageCollector::step() {
   }
   if (writes.empty()) return schedule();
   writing_ = true;
-  cluster_.write(std::move(writes), client::Mode::Each, [this, &loop = loop_, alive = alive_, about](std::vector<Result<client::Object>> results) {
-    loop.post([this, alive, about, results = std::move(results)] {
-      if (*alive) sent(about, results);
-    });
-  });
+  cluster_.write(std::move(writes), client::Mode::Each,
+                 [this, &loop = loop_, alive = alive_, about](std::vector<Result<client::Object>> results) {
+                   loop.post([this, alive, about, results = std::move(results)] {
+                     if (*alive) sent(about, results);
+                   });
+                 });
 }
 
 void GarbageCollector::sent(const std::vector<std::string>& uids, const std::vector<Result<client::Object>>& results) {

@@ -1,8 +1,8 @@
 // garbage_collector.h
 //
-// Deletes what lost its owner, for any kind: ownerReferences by uid; background, foreground and orphan deletion. Watches the
-// metadata of every resource it is told of, keeps only what ownership needs (owner_graph.h), and writes in bounded batches.
-// An owner that is not known is asked for by name before anything is deleted because of it.
+// Deletes what lost its owner, for any kind: ownerReferences by uid; background, foreground and orphan deletion.
+// Watches the metadata of every resource it is told of, keeps only what ownership needs (owner_graph.h), and writes in
+// bounded batches. An owner that is not known is asked for by name before anything is deleted because of it.
 #pragma once
 
 #include <deque>
@@ -50,7 +50,8 @@ class GarbageCollector {
   std::shared_ptr<bool> alive_;
 };
 
-/// The text of the top-level member "metadata" of a JSON object, found without parsing the rest; empty when there is none.
+/// The text of the top-level member "metadata" of a JSON object, found without parsing the rest; empty when there is
+/// none.
 std::string_view metadataText(std::string_view object);
 
 }  // namespace stoker::controllers

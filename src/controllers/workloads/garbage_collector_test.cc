@@ -10,8 +10,11 @@ namespace stoker::controllers {
 namespace {
 
 const Time kStart = *parseTime("2026-01-01T00:00:00Z");
-const std::vector<CollectedResource> kKinds{{{"", "v1", "pods"}, "Pod", true}, {{"batch", "v1", "jobs"}, "Job", true}, {{"", "v1", "nodes"}, "Node", false},
-                                            {{"", "v1", "services"}, "Service", true}, {{"", "v1", "events"}, "Event", true}};
+const std::vector<CollectedResource> kKinds{{{"", "v1", "pods"}, "Pod", true},
+                                            {{"batch", "v1", "jobs"}, "Job", true},
+                                            {{"", "v1", "nodes"}, "Node", false},
+                                            {{"", "v1", "services"}, "Service", true},
+                                            {{"", "v1", "events"}, "Event", true}};
 
 struct Thing {
   static constexpr api::Gvk gvk{"x.example", "v1", "Thing", "things"};
@@ -28,14 +31,22 @@ struct Fixture : testing::Test {
     world.serve<api::Namespace>();
   }
   void settle(Duration time = 5s) { loop.runUntil(clock.now() + time); }
-  std::string uid(const std::string& job, const std::string& ns = "ns") { return world.get<api::Job>(ns, job)->metadata.uid; }
-  void job(const std::string& name, const std::string& owners = "") { world.create<api::Job>(meta(name, "ns", owners)); }
-  void pod(const std::string& name, const std::string& owners, const std::string& ns = "ns") { world.create<api::Pod>(meta(name, ns, owners)); }
+  std::string uid(const std::string& job, const std::string& ns = "ns") {
+    return world.get<api::Job>(ns, job)->metadata.uid;
+  }
+  void job(const std::string& name, const std::string& owners = "") {
+    world.create<api::Job>(meta(name, "ns", owners));
+  }
+  void pod(const std::string& name, const std::string& owners, const std::string& ns = "ns") {
+    world.create<api::Pod>(meta(name, ns, owners));
+  }
   static std::string meta(const std::string& name, const std::string& ns, const std::string& owners) {
-    return R"({"metadata":{"name":")" + name + R"(")" + (ns.empty() ? "" : R"(,"namespace":")" + ns + "\"") + R"(,"ownerReferences":[)" + owners + "]}}";
+    return R"({"metadata":{"name":")" + name + R"(")" + (ns.empty() ? "" : R"(,"namespace":")" + ns + "\"") +
+           R"(,"ownerReferences":[)" + owners + "]}}";
   }
   std::string ref(const std::string& job, const std::string& uid, bool block = true) {
-    return R"({"apiVersion":"batch/v1","kind":"Job","name":")" + job + R"(","uid":")" + uid + R"(","controller":true,"blockOwnerDeletion":)" + (block ? "true" : "false") + "}";
+    return R"({"apiVersion":"batch/v1","kind":"Job","name":")" + job + R"(","uid":")" + uid +
+           R"(","controller":true,"blockOwnerDeletion":)" + (block ? "true" : "false") + "}";
   }
   void removeJob(const std::string& name, const std::string& propagation) {
     client::Plan plan;
@@ -117,7 +128,8 @@ TEST_F(GarbageCollection, unknownKindsOfOwnersAndNamespacedOwnersOfClusterObject
 
 TEST_F(GarbageCollection, foregroundWaitsForBlockingDependents) {
   job("a");
-  world.create<api::Pod>(R"({"metadata":{"name":"p","namespace":"ns","ownerReferences":[)" + ref("a", uid("a")) + R"(]},"spec":{"nodeName":"n"}})");
+  world.create<api::Pod>(R"({"metadata":{"name":"p","namespace":"ns","ownerReferences":[)" + ref("a", uid("a")) +
+                         R"(]},"spec":{"nodeName":"n"}})");
   collector.start();
   settle();
   removeJob("a", "Foreground");
@@ -131,7 +143,8 @@ TEST_F(GarbageCollection, foregroundWaitsForBlockingDependents) {
 
 TEST_F(GarbageCollection, foregroundDoesNotWaitForOthers) {
   job("a");
-  world.create<api::Pod>(R"({"metadata":{"name":"p","namespace":"ns","ownerReferences":[)" + ref("a", uid("a"), false) + R"(]},"spec":{"nodeName":"n"}})");
+  world.create<api::Pod>(R"({"metadata":{"name":"p","namespace":"ns","ownerReferences":[)" + ref("a", uid("a"), false) +
+                         R"(]},"spec":{"nodeName":"n"}})");
   collector.start();
   settle();
   removeJob("a", "Foreground");
@@ -196,7 +209,8 @@ TEST_F(GarbageCollection, isCheapAtFiftyThousandObjects) {
 }
 
 TEST(MetadataText, isFoundWithoutParsing) {
-  EXPECT_EQ(metadataText(R"({"data":{"metadata":"x","a":["}",1]},"kind":"C","metadata":{"name":"\"}"},"spec":1})"), R"({"name":"\"}"})");
+  EXPECT_EQ(metadataText(R"({"data":{"metadata":"x","a":["}",1]},"kind":"C","metadata":{"name":"\"}"},"spec":1})"),
+            R"({"name":"\"}"})");
   EXPECT_EQ(metadataText(R"({"a":1,"b":true,"metadata":{}})"), "{}");
   EXPECT_EQ(metadataText(R"({"a":{}})"), "");
   EXPECT_EQ(metadataText(""), "");

@@ -15,7 +15,8 @@ using client::Plan;
 using PodEntry = client::EntryPtr<api::Pod>;
 
 constexpr int32_t kDefaultBackoffLimit = 6;
-// Pause before a failed pod is made again: 10 s, 20 s, ... 10 min (upstream's DefaultJobPodFailureBackOff and its maximum).
+// Pause before a failed pod is made again: 10 s, 20 s, ... 10 min (upstream's DefaultJobPodFailureBackOff and its
+// maximum).
 constexpr Duration kFirstBackoff = 10s;
 constexpr Duration kMaxBackoff = 600s;
 /// Creations of one plan, as upstream's: a Job of ten thousand pods grows in steps and others have their turn.
@@ -42,8 +43,11 @@ client::Write untrackWrite(const api::Pod& pod) {
   std::vector<std::string> left;
   for (const std::string& f : pod.metadata.finalizers)
     if (f != kJobTrackingFinalizer) left.push_back(f);
-  return {.verb = client::Write::Verb::Patch, .resource = client::gvrOf<api::Pod>(), .namespace_ = pod.metadata.namespace_,
-          .name = pod.metadata.name, .body = json::print(json::withPath(arena, {}, {"metadata", "finalizers"}, api::encode(arena, left))),
+  return {.verb = client::Write::Verb::Patch,
+          .resource = client::gvrOf<api::Pod>(),
+          .namespace_ = pod.metadata.namespace_,
+          .name = pod.metadata.name,
+          .body = json::print(json::withPath(arena, {}, {"metadata", "finalizers"}, api::encode(arena, left))),
           .resourceVersion = pod.metadata.resourceVersion};
 }
 
@@ -95,10 +99,14 @@ class JobReconciliation {
     if (next_.startTime == Time{} && !job_.spec.suspend) next_.startTime = now_;
     count();
     std::string reason, message;
-    if (!is("FailureTarget") && !is("SuccessCriteriaMet") && failed(reason, message)) set("FailureTarget", "True", reason, message);
-    if (is("FailureTarget")) end("Failed", *api::findCondition(next_.conditions, "FailureTarget"));
-    else if (completed()) end("Complete", {});
-    else manage();
+    if (!is("FailureTarget") && !is("SuccessCriteriaMet") && failed(reason, message))
+      set("FailureTarget", "True", reason, message);
+    if (is("FailureTarget"))
+      end("Failed", *api::findCondition(next_.conditions, "FailureTarget"));
+    else if (completed())
+      end("Complete", {});
+    else
+      manage();
     return assemble();
   }
 
@@ -111,7 +119,8 @@ class JobReconciliation {
     return out;
   }
 
-  // ---- counting --------------------------------------------------------------------------------------------------------
+  // ---- counting
+  // --------------------------------------------------------------------------------------------------------
 
   void count() {
     api::UncountedTerminatedPods uncounted = next_.uncountedTerminatedPods.value_or(api::UncountedTerminatedPods{});
@@ -150,7 +159,8 @@ class JobReconciliation {
       if (uncounted.succeeded.size() + uncounted.failed.size() >= kMaxUncounted) continue;
       if (failed) {
         FailureVerdict verdict = judgeFailure(job_.spec.podFailurePolicy.root, pod);
-        if (verdict.action == FailureVerdict::Action::FailJob && policyMessage_.empty()) policyMessage_ = verdict.message;
+        if (verdict.action == FailureVerdict::Action::FailJob && policyMessage_.empty())
+          policyMessage_ = verdict.message;
         if (verdict.action == FailureVerdict::Action::Ignore) {
           untrack(pod);
           continue;
@@ -177,7 +187,8 @@ class JobReconciliation {
     next_.uncountedTerminatedPods = waitingToBeCounted_ ? std::optional(uncounted) : std::nullopt;
   }
 
-  // ---- the end ---------------------------------------------------------------------------------------------------------
+  // ---- the end
+  // ---------------------------------------------------------------------------------------------------------
 
   bool failed(std::string& reason, std::string& message) {
     int32_t limit = job_.spec.backoffLimit.value_or(kDefaultBackoffLimit);
@@ -242,14 +253,16 @@ class JobReconciliation {
     if (!job_.spec.ttlSecondsAfterFinished) return;
     Time ended{};
     for (const char* type : {"Complete", "Failed"})
-      if (const api::Condition* c = api::findCondition(next_.conditions, type); c && c->status == "True") ended = c->lastTransitionTime;
+      if (const api::Condition* c = api::findCondition(next_.conditions, type); c && c->status == "True")
+        ended = c->lastTransitionTime;
     Time due = ended + std::chrono::seconds(*job_.spec.ttlSecondsAfterFinished);
     if (now_ < due) return plan_.wake(due);
-    plan_.remove<api::Job>(job_.metadata.namespace_, job_.metadata.name, job_.metadata.uid, std::nullopt, "Foreground").resourceVersion =
-        job_.metadata.resourceVersion;
+    plan_.remove<api::Job>(job_.metadata.namespace_, job_.metadata.name, job_.metadata.uid, std::nullopt, "Foreground")
+        .resourceVersion = job_.metadata.resourceVersion;
   }
 
-  // ---- pods ------------------------------------------------------------------------------------------------------------
+  // ---- pods
+  // ------------------------------------------------------------------------------------------------------------
 
   void manage() {
     if (job_.spec.suspend) {
@@ -292,7 +305,8 @@ class JobReconciliation {
         bool ra = a->object.status.phase == "Running", rb = b->object.status.phase == "Running";
         return ra != rb ? !ra : a->object.metadata.creationTimestamp > b->object.metadata.creationTimestamp;
       });
-      for (int32_t i = 0; i < active - wanted && i < static_cast<int32_t>(active_.size()); ++i) withdraw(active_[static_cast<size_t>(i)]->object);
+      for (int32_t i = 0; i < active - wanted && i < static_cast<int32_t>(active_.size()); ++i)
+        withdraw(active_[static_cast<size_t>(i)]->object);
       return;
     }
     if (active == wanted) return;
@@ -321,15 +335,20 @@ class JobReconciliation {
         if (next >= *job_.spec.completions) return;
         at = next++;
         int32_t attempt = next_.failed;
-        do name = fmt::format("{}-{}-{}", job_.metadata.name, at, suffix(fmt::format("{}/{}/{}", job_.metadata.uid, at, attempt++)));
+        do
+          name = fmt::format("{}-{}-{}", job_.metadata.name, at,
+                             suffix(fmt::format("{}/{}/{}", job_.metadata.uid, at, attempt++)));
         while (names.contains(name));
       } else {
         do name = fmt::format("{}-{}", job_.metadata.name, suffix(fmt::format("{}/{}", job_.metadata.uid, number++)));
         while (names.contains(name));
       }
       names.insert(name);
-      creates_.push_back({.verb = client::Write::Verb::Create, .resource = client::gvrOf<api::Pod>(), .namespace_ = job_.metadata.namespace_,
-                          .name = name, .body = podText(name, at)});
+      creates_.push_back({.verb = client::Write::Verb::Create,
+                          .resource = client::gvrOf<api::Pod>(),
+                          .namespace_ = job_.metadata.namespace_,
+                          .name = name,
+                          .body = podText(name, at)});
       plan_.event(job_, "Normal", "SuccessfulCreate", "Created pod: " + name);
     }
   }
@@ -342,43 +361,67 @@ class JobReconciliation {
       for (const auto& [key, value] : more) all.push_back({key, json::string(arena, value)});
       return json::object(arena, all);
     };
-    std::map<std::string, std::string> labels{{"batch.kubernetes.io/controller-uid", job_.metadata.uid}, {"controller-uid", job_.metadata.uid},
-                                              {"batch.kubernetes.io/job-name", job_.metadata.name}, {"job-name", job_.metadata.name}};
+    std::map<std::string, std::string> labels{{"batch.kubernetes.io/controller-uid", job_.metadata.uid},
+                                              {"controller-uid", job_.metadata.uid},
+                                              {"batch.kubernetes.io/job-name", job_.metadata.name},
+                                              {"job-name", job_.metadata.name}};
     std::map<std::string, std::string> annotations;
     if (at >= 0) {
       labels[kCompletionIndex] = annotations[kCompletionIndex] = std::to_string(at);
       if (spec["hostname"].asString().empty())
         spec = json::with(arena, spec, "hostname", json::string(arena, fmt::format("{}-{}", job_.metadata.name, at)));
-      json::Value variable = *json::parse(arena, fmt::format(R"({{"name":"JOB_COMPLETION_INDEX","valueFrom":{{"fieldRef":{{"fieldPath":"metadata.labels['{}']"}}}}}})", kCompletionIndex));
+      json::Value variable = *json::parse(
+          arena,
+          fmt::format(
+              R"({{"name":"JOB_COMPLETION_INDEX","valueFrom":{{"fieldRef":{{"fieldPath":"metadata.labels['{}']"}}}}}})",
+              kCompletionIndex));
       for (const char* list : {"containers", "initContainers"}) {
         std::vector<json::Value> containers;
         for (json::Value container : spec[list].items()) {
           std::vector<json::Value> env(container["env"].items().begin(), container["env"].items().end());
-          if (std::none_of(env.begin(), env.end(), [](json::Value e) { return e["name"].asString() == "JOB_COMPLETION_INDEX"; })) env.push_back(variable);
+          if (std::none_of(env.begin(), env.end(),
+                           [](json::Value e) { return e["name"].asString() == "JOB_COMPLETION_INDEX"; }))
+            env.push_back(variable);
           containers.push_back(json::with(arena, container, "env", json::array(arena, env)));
         }
         if (!containers.empty()) spec = json::with(arena, spec, list, json::array(arena, containers));
       }
     }
-    api::OwnerReference owner{.apiVersion = "batch/v1", .kind = "Job", .name = job_.metadata.name, .uid = job_.metadata.uid,
-                              .controller = true, .blockOwnerDeletion = true};
+    api::OwnerReference owner{.apiVersion = "batch/v1",
+                              .kind = "Job",
+                              .name = job_.metadata.name,
+                              .uid = job_.metadata.uid,
+                              .controller = true,
+                              .blockOwnerDeletion = true};
     json::Value meta = podTemplate["metadata"];
     std::vector<json::Value> finalizers(meta["finalizers"].items().begin(), meta["finalizers"].items().end());
     finalizers.push_back(json::string(arena, kJobTrackingFinalizer));
     json::Object metadata(arena);
-    metadata.set("name", name).set("namespace", job_.metadata.namespace_).set("labels", withAll(meta["labels"], labels));
-    metadata.set("ownerReferences", api::encode(arena, std::vector<api::OwnerReference>{owner})).set("finalizers", json::array(arena, finalizers));
+    metadata.set("name", name)
+        .set("namespace", job_.metadata.namespace_)
+        .set("labels", withAll(meta["labels"], labels));
+    metadata.set("ownerReferences", api::encode(arena, std::vector<api::OwnerReference>{owner}))
+        .set("finalizers", json::array(arena, finalizers));
     json::Value allAnnotations = withAll(meta["annotations"], annotations);
     if (!allAnnotations.empty()) metadata.set("annotations", allAnnotations);
-    return json::print(json::Object(arena).set("apiVersion", "v1").set("kind", "Pod").set("metadata", metadata.build()).set("spec", spec).build());
+    return json::print(json::Object(arena)
+                           .set("apiVersion", "v1")
+                           .set("kind", "Pod")
+                           .set("metadata", metadata.build())
+                           .set("spec", spec)
+                           .build());
   }
 
-  // ---- writes ----------------------------------------------------------------------------------------------------------
+  // ---- writes
+  // ----------------------------------------------------------------------------------------------------------
 
   void untrack(const api::Pod& pod) { podWrites_.push_back(untrackWrite(pod)); }
   void remove(const api::Pod& pod) {
-    podWrites_.push_back({.verb = client::Write::Verb::Delete, .resource = client::gvrOf<api::Pod>(), .namespace_ = pod.metadata.namespace_,
-                          .name = pod.metadata.name, .uid = pod.metadata.uid});
+    podWrites_.push_back({.verb = client::Write::Verb::Delete,
+                          .resource = client::gvrOf<api::Pod>(),
+                          .namespace_ = pod.metadata.namespace_,
+                          .name = pod.metadata.name,
+                          .uid = pod.metadata.uid});
     plan_.event(job_, "Normal", "SuccessfulDelete", "Deleted pod: " + pod.metadata.name);
   }
   /// Deletes a pod that is to be neither a success nor a failure.
@@ -396,7 +439,8 @@ class JobReconciliation {
         c.message = message;
         return;
       }
-    next_.conditions.push_back({.type = type, .status = status, .reason = reason, .message = message, .lastTransitionTime = now_});
+    next_.conditions.push_back(
+        {.type = type, .status = status, .reason = reason, .message = message, .lastTransitionTime = now_});
   }
 
   Plan assemble() {
@@ -405,10 +449,13 @@ class JobReconciliation {
     json::Value difference = kube::makeMergePatch(arena, api::encode(arena, job_.status), api::encode(arena, next_));
     bool counts = !creates_.empty() || !podWrites_.empty();
     if (!difference.empty())
-      plan_.patch<api::Job>(job_.metadata.namespace_, job_.metadata.name, json::print(json::object(arena, {{"status", difference}})), "status")
+      plan_
+          .patch<api::Job>(job_.metadata.namespace_, job_.metadata.name,
+                           json::print(json::object(arena, {{"status", difference}})), "status")
           .resourceVersion = job_.metadata.resourceVersion;
     else if (counts && !job_.metadata.deleting())
-      plan_.patch<api::Job>(job_.metadata.namespace_, job_.metadata.name, "{}").resourceVersion = job_.metadata.resourceVersion;
+      plan_.patch<api::Job>(job_.metadata.namespace_, job_.metadata.name, "{}").resourceVersion =
+          job_.metadata.resourceVersion;
     for (client::Write& write : podWrites_) plan_.add(std::move(write));
     for (client::Write& write : creates_) plan_.add(std::move(write));
     return std::move(plan_);
@@ -441,7 +488,8 @@ class JobController final : public client::Controller {
     });
   }
   Plan reconcile(const client::View& view, const client::Key& key, Time now) override {
-    if (key.name.starts_with(kPodKey)) return releaseOrphan(view, key.namespace_, key.name.substr(std::strlen(kPodKey)));
+    if (key.name.starts_with(kPodKey))
+      return releaseOrphan(view, key.namespace_, key.name.substr(std::strlen(kPodKey)));
     const api::Job* job = view.of<api::Job>().get(key.namespace_, key.name);
     return job ? reconcileJob(view, *job, now) : Plan{};
   }
@@ -467,7 +515,8 @@ std::string formatIndexes(const std::set<int32_t>& indexes) {
   for (auto it = indexes.begin(); it != indexes.end();) {
     int32_t first = *it, last = first;
     for (++it; it != indexes.end() && *it == last + 1; ++it) last = *it;
-    parts.push_back(first == last ? std::to_string(first) : fmt::format("{}{}{}", first, last == first + 1 ? "," : "-", last));
+    parts.push_back(first == last ? std::to_string(first)
+                                  : fmt::format("{}{}{}", first, last == first + 1 ? "," : "-", last));
   }
   return join(parts, ",");
 }
@@ -475,7 +524,9 @@ std::string formatIndexes(const std::set<int32_t>& indexes) {
 FailureVerdict judgeFailure(json::Value policy, const api::Pod& pod) {
   auto action = [](json::Value rule) {
     std::string_view text = rule["action"].asString();
-    return text == "FailJob" ? FailureVerdict::Action::FailJob : text == "Ignore" ? FailureVerdict::Action::Ignore : FailureVerdict::Action::Count;
+    return text == "FailJob"  ? FailureVerdict::Action::FailJob
+           : text == "Ignore" ? FailureVerdict::Action::Ignore
+                              : FailureVerdict::Action::Count;
   };
   auto rules = policy["rules"].items();
   for (size_t i = 0; i < rules.size(); ++i) {
@@ -489,22 +540,25 @@ FailureVerdict judgeFailure(json::Value policy, const api::Pod& pod) {
           auto values = codes["values"].items();
           bool listed = std::any_of(values.begin(), values.end(), [&](json::Value v) { return v.asInt() == code; });
           if (listed == in)
-            return {action(rules[i]), fmt::format("Container {} for pod {}/{} failed with exit code {} matching FailJob rule at index {}", s.name,
-                                                  pod.metadata.namespace_, pod.metadata.name, code, i)};
+            return {action(rules[i]),
+                    fmt::format("Container {} for pod {}/{} failed with exit code {} matching FailJob rule at index {}",
+                                s.name, pod.metadata.namespace_, pod.metadata.name, code, i)};
         }
     }
     for (json::Value pattern : rules[i]["onPodConditions"].items())
       for (const api::Condition& c : pod.status.conditions) {
         std::string_view status = pattern["status"].asString();
         if (c.type == pattern["type"].asString() && c.status == (status.empty() ? "True" : status))
-          return {action(rules[i]), fmt::format("Pod {}/{} has condition {} matching FailJob rule at index {}", pod.metadata.namespace_,
-                                                pod.metadata.name, c.type, i)};
+          return {action(rules[i]), fmt::format("Pod {}/{} has condition {} matching FailJob rule at index {}",
+                                                pod.metadata.namespace_, pod.metadata.name, c.type, i)};
       }
   }
   return {};
 }
 
-Plan reconcileJob(const client::View& view, const api::Job& job, Time now) { return JobReconciliation(view, job, now).run(); }
+Plan reconcileJob(const client::View& view, const api::Job& job, Time now) {
+  return JobReconciliation(view, job, now).run();
+}
 std::unique_ptr<client::Controller> makeJobController() { return std::make_unique<JobController>(); }
 
 }  // namespace stoker::controllers

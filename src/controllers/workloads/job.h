@@ -2,9 +2,10 @@
 //
 // batch/v1 Job (kubernetes pkg/controller/job): parallel and indexed. Its pods are unbound; the scheduler places them.
 //
-// Counting is exact although pods may vanish at any time, as upstream: every pod carries a finalizer; an ended pod's uid is
-// first written to status.uncountedTerminatedPods, then the finalizer goes, then the uid becomes part of the count. Names are
-// derived from the Job's uid, so a cut plan makes no pod twice. Not done here: backoffLimitPerIndex, successPolicy.
+// Counting is exact although pods may vanish at any time, as upstream: every pod carries a finalizer; an ended pod's
+// uid is first written to status.uncountedTerminatedPods, then the finalizer goes, then the uid becomes part of the
+// count. Names are derived from the Job's uid, so a cut plan makes no pod twice. Not done here: backoffLimitPerIndex,
+// successPolicy.
 #pragma once
 
 #include <memory>

@@ -40,8 +40,10 @@ class World : public TestWorld {
     return out;
   }
   void phase(const std::string& pod, const std::string& phase, int code = 0) {
-    patch<api::Pod>("ns", pod, R"({"status":{"phase":")" + phase + R"(","containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":)" + std::to_string(code) +
-                                   R"(,"finishedAt":")" + formatTime(now) + R"("}}}]}})");
+    patch<api::Pod>("ns", pod,
+                    R"({"status":{"phase":")" + phase +
+                        R"(","containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":)" +
+                        std::to_string(code) + R"(,"finishedAt":")" + formatTime(now) + R"("}}}]}})");
   }
   void endAll(const std::string& to, int code = 0) {
     for (const std::string& pod : pods("Pending")) phase(pod, to, code);
@@ -49,7 +51,8 @@ class World : public TestWorld {
   const api::Job::Status& status() { return get<api::Job>("ns", "job")->status; }
   std::string conditions() {
     std::string out;
-    for (const auto& c : status().conditions) out += (out.empty() ? "" : " ") + c.type + "=" + c.status + "(" + c.reason + ")";
+    for (const auto& c : status().conditions)
+      out += (out.empty() ? "" : " ") + c.type + "=" + c.status + "(" + c.reason + ")";
     return out;
   }
   std::optional<Time> wakeAt;
@@ -76,7 +79,8 @@ TEST(Job, runsToCompletionInWaves) {
   EXPECT_EQ(world.status().succeeded, 3);
   EXPECT_EQ(world.status().active, 0);
   EXPECT_FALSE(world.status().uncountedTerminatedPods.has_value());
-  for (const auto& [key, entry] : world.view.of<api::Pod>().all()) EXPECT_TRUE(entry->object.metadata.finalizers.empty());
+  for (const auto& [key, entry] : world.view.of<api::Pod>().all())
+    EXPECT_TRUE(entry->object.metadata.finalizers.empty());
 }
 
 TEST(Job, indexedPodsHaveAnIndexEach) {
@@ -183,11 +187,13 @@ TEST_P(JobFailurePolicy, decides) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Cases, JobFailurePolicy,
-    testing::Values(PolicyCase{"FailJob", R"({"rules":[{"action":"FailJob","onExitCodes":{"operator":"In","values":[42]}}]})", 42,
-                               "FailureTarget=True(PodFailurePolicy) Failed=True(PodFailurePolicy)"},
-                    PolicyCase{"Ignore", R"({"rules":[{"action":"Ignore","onExitCodes":{"operator":"NotIn","values":[1]}}]})", 42, ""},
-                    PolicyCase{"no rule matches", R"({"rules":[{"action":"Ignore","onExitCodes":{"operator":"In","values":[1]}}]})", 42,
-                               "FailureTarget=True(BackoffLimitExceeded) Failed=True(BackoffLimitExceeded)"}));
+    testing::Values(
+        PolicyCase{"FailJob", R"({"rules":[{"action":"FailJob","onExitCodes":{"operator":"In","values":[42]}}]})", 42,
+                   "FailureTarget=True(PodFailurePolicy) Failed=True(PodFailurePolicy)"},
+        PolicyCase{"Ignore", R"({"rules":[{"action":"Ignore","onExitCodes":{"operator":"NotIn","values":[1]}}]})", 42,
+                   ""},
+        PolicyCase{"no rule matches", R"({"rules":[{"action":"Ignore","onExitCodes":{"operator":"In","values":[1]}}]})",
+                   42, "FailureTarget=True(BackoffLimitExceeded) Failed=True(BackoffLimitExceeded)"}));
 
 TEST(JobIndexes, areReadAndWritten) {
   for (const char* text : {"", "0", "0,1", "0-2", "1,3-5,7,8"}) EXPECT_EQ(formatIndexes(parseIndexes(text, 100)), text);

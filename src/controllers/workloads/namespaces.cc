@@ -10,21 +10,28 @@ constexpr Duration kContentPause = 500ms;
 constexpr Duration kRetryPause = 1s;
 constexpr const char* kRootCaName = "kube-root-ca.crt";
 constexpr const char* kRootCaText =
-    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or "
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the "
+    "internal service IP or "
     "kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.";
 
 client::Write serviceAccountWrite(const std::string& ns) {
   json::Arena arena;
-  json::Value body = json::object(arena, {{"apiVersion", json::string(arena, "v1")}, {"kind", json::string(arena, "ServiceAccount")},
-                                          {"metadata", json::object(arena, {{"name", json::string(arena, "default")}, {"namespace", json::string(arena, ns)}})}});
+  json::Value body = json::object(arena, {{"apiVersion", json::string(arena, "v1")},
+                                          {"kind", json::string(arena, "ServiceAccount")},
+                                          {"metadata", json::object(arena, {{"name", json::string(arena, "default")},
+                                                                            {"namespace", json::string(arena, ns)}})}});
   return {.resource = {"", "v1", "serviceaccounts"}, .namespace_ = ns, .name = "default", .body = json::print(body)};
 }
 
 client::Write rootCaWrite(const std::string& ns, const std::string& ca) {
   json::Arena arena;
-  json::Value metadata = json::object(arena, {{"name", json::string(arena, kRootCaName)}, {"namespace", json::string(arena, ns)},
-                                              {"annotations", json::object(arena, {{"kubernetes.io/description", json::string(arena, kRootCaText)}})}});
-  json::Value body = json::object(arena, {{"apiVersion", json::string(arena, "v1")}, {"kind", json::string(arena, "ConfigMap")}, {"metadata", metadata},
+  json::Value metadata = json::object(
+      arena, {{"name", json::string(arena, kRootCaName)},
+              {"namespace", json::string(arena, ns)},
+              {"annotations", json::object(arena, {{"kubernetes.io/description", json::string(arena, kRootCaText)}})}});
+  json::Value body = json::object(arena, {{"apiVersion", json::string(arena, "v1")},
+                                          {"kind", json::string(arena, "ConfigMap")},
+                                          {"metadata", metadata},
                                           {"data", json::object(arena, {{"ca.crt", json::string(arena, ca)}})}});
   return {.resource = {"", "v1", "configmaps"}, .namespace_ = ns, .name = kRootCaName, .body = json::print(body)};
 }
@@ -35,31 +42,40 @@ client::Write rootCaWrite(const std::string& ns, const std::string& ca) {
 class NamespaceKeeper::Guard {
  public:
   Guard(NamespaceKeeper& keeper, client::Gvr resource, std::string name)
-      : keeper_(keeper), resource_(std::move(resource)), selector_("metadata.name=" + std::move(name)), alive_(std::make_shared<bool>(true)) {}
+      : keeper_(keeper),
+        resource_(std::move(resource)),
+        selector_("metadata.name=" + std::move(name)),
+        alive_(std::make_shared<bool>(true)) {}
   ~Guard() { *alive_ = false; }
 
   void start() {
-    keeper_.cluster_.list(resource_, {.fieldSelector = selector_, .limit = 1}, [this, &loop = keeper_.loop_, alive = alive_](Result<client::ObjectList> list) {
-      loop.post([this, alive, ok = list.ok(), revision = list.ok() ? list->resourceVersion : 0] {
-        if (!*alive) return;
-        if (ok) watch(revision);
-        else retry();
-      });
-    });
+    keeper_.cluster_.list(resource_, {.fieldSelector = selector_, .limit = 1},
+                          [this, &loop = keeper_.loop_, alive = alive_](Result<client::ObjectList> list) {
+                            loop.post([this, alive, ok = list.ok(), revision = list.ok() ? list->resourceVersion : 0] {
+                              if (!*alive) return;
+                              if (ok)
+                                watch(revision);
+                              else
+                                retry();
+                            });
+                          });
   }
 
  private:
   void watch(uint64_t revision) {
-    subscription_ = keeper_.cluster_.watch(resource_, {.fieldSelector = selector_, .resourceVersion = revision},
-                                           [this, &loop = keeper_.loop_, alive = alive_](const client::WatchEvent& event) {
-                                             bool ended = event.type == client::WatchEvent::Type::Error;
-                                             if (!ended && event.type != client::WatchEvent::Type::Deleted) return;
-                                             loop.post([this, alive, ended, ns = event.object.namespace_] {
-                                               if (!*alive) return;
-                                               if (ended) retry();
-                                               else keeper_.onNamespace(ns);
-                                             });
-                                           });
+    subscription_ =
+        keeper_.cluster_.watch(resource_, {.fieldSelector = selector_, .resourceVersion = revision},
+                               [this, &loop = keeper_.loop_, alive = alive_](const client::WatchEvent& event) {
+                                 bool ended = event.type == client::WatchEvent::Type::Error;
+                                 if (!ended && event.type != client::WatchEvent::Type::Deleted) return;
+                                 loop.post([this, alive, ended, ns = event.object.namespace_] {
+                                   if (!*alive) return;
+                                   if (ended)
+                                     retry();
+                                   else
+                                     keeper_.onNamespace(ns);
+                                 });
+                               });
   }
   /// What was deleted meanwhile is found by looking at all namespaces again.
   void retry() {
@@ -84,8 +100,12 @@ struct NamespaceKeeper::Cleaning {
   bool foundAny = false;
 };
 
-NamespaceKeeper::NamespaceKeeper(client::Cluster& cluster, client::Loop& loop, std::vector<CollectedResource> resources, std::string rootCa)
-    : cluster_(cluster), loop_(loop), rootCa_(std::move(rootCa)), informer_(cluster, loop, client::gvrOf<api::Namespace>(), namespaces_),
+NamespaceKeeper::NamespaceKeeper(client::Cluster& cluster, client::Loop& loop, std::vector<CollectedResource> resources,
+                                 std::string rootCa)
+    : cluster_(cluster),
+      loop_(loop),
+      rootCa_(std::move(rootCa)),
+      informer_(cluster, loop, client::gvrOf<api::Namespace>(), namespaces_),
       alive_(std::make_shared<bool>(true)) {
   for (const CollectedResource& resource : resources) addResource(resource);
   informer_.onChange([this](const client::Key& key, const api::ObjectMeta*, const api::ObjectMeta* after) {
@@ -100,7 +120,8 @@ NamespaceKeeper::~NamespaceKeeper() { *alive_ = false; }
 void NamespaceKeeper::addResource(const CollectedResource& resource) {
   if (!resource.namespaced) return;
   for (const CollectedResource& known : resources_)
-    if (known.resource.group == resource.resource.group && known.resource.resource == resource.resource.resource) return;
+    if (known.resource.group == resource.resource.group && known.resource.resource == resource.resource.resource)
+      return;
   resources_.push_back(resource);
 }
 
@@ -112,8 +133,10 @@ void NamespaceKeeper::start() {
 void NamespaceKeeper::onNamespace(const std::string& name) {
   const api::Namespace* found = namespaces_.get("", name);
   if (!found) return;
-  if (found->metadata.deleting()) clean(name);
-  else ensure(name);
+  if (found->metadata.deleting())
+    clean(name);
+  else
+    ensure(name);
 }
 
 void NamespaceKeeper::again(const std::string& ns, Duration pause) {
@@ -128,15 +151,17 @@ void NamespaceKeeper::again(const std::string& ns, Duration pause) {
 void NamespaceKeeper::ensure(const std::string& ns) {
   std::vector<client::Write> writes{serviceAccountWrite(ns)};
   if (!rootCa_.empty()) writes.push_back(rootCaWrite(ns, rootCa_));
-  cluster_.write(std::move(writes), client::Mode::Each, [this, &loop = loop_, alive = alive_, ns](const std::vector<Result<client::Object>>& results) {
-    bool failed = std::any_of(results.begin(), results.end(), [](const auto& r) {
-      return !r.ok() && r.error().reason != Reason::AlreadyExists && r.error().reason != Reason::NotFound && r.error().reason != Reason::Forbidden;
-    });
-    if (!failed) return;
-    loop.post([this, alive, ns] {
-      if (*alive) again(ns, kRetryPause);
-    });
-  });
+  cluster_.write(std::move(writes), client::Mode::Each,
+                 [this, &loop = loop_, alive = alive_, ns](const std::vector<Result<client::Object>>& results) {
+                   bool failed = std::any_of(results.begin(), results.end(), [](const auto& r) {
+                     return !r.ok() && r.error().reason != Reason::AlreadyExists &&
+                            r.error().reason != Reason::NotFound && r.error().reason != Reason::Forbidden;
+                   });
+                   if (!failed) return;
+                   loop.post([this, alive, ns] {
+                     if (*alive) again(ns, kRetryPause);
+                   });
+                 });
 }
 
 void NamespaceKeeper::clean(const std::string& ns) {
@@ -147,54 +172,66 @@ void NamespaceKeeper::clean(const std::string& ns) {
   cleaning->ns = ns;
   cleaning->left = resources_;
   // Pods first: what they use must outlive them.
-  std::stable_partition(cleaning->left.begin(), cleaning->left.end(), [](const CollectedResource& r) { return r.resource.resource != "pods"; });
+  std::stable_partition(cleaning->left.begin(), cleaning->left.end(),
+                        [](const CollectedResource& r) { return r.resource.resource != "pods"; });
   listNext(cleaning);
 }
 
 void NamespaceKeeper::listNext(const std::shared_ptr<Cleaning>& cleaning) {
   if (cleaning->left.empty()) {
     cleaning_.erase(cleaning->ns);
-    if (cleaning->foundAny) again(cleaning->ns, kContentPause);
-    else finalize(cleaning->ns);
+    if (cleaning->foundAny)
+      again(cleaning->ns, kContentPause);
+    else
+      finalize(cleaning->ns);
     return;
   }
   CollectedResource resource = cleaning->left.back();
   cleaning->left.pop_back();
-  cluster_.list(resource.resource, {.namespace_ = cleaning->ns}, [this, &loop = loop_, alive = alive_, cleaning, resource](Result<client::ObjectList> list) {
-    loop.post([this, alive, cleaning, resource, list = std::move(list)] {
-      if (!*alive) return;
-      if (!list.ok()) {
-        // A kind that is no longer served has no content.
-        if (list.error().reason != Reason::NotFound) cleaning->foundAny = true;
-        return listNext(cleaning);
-      }
-      std::vector<client::Write> deletes;
-      for (const client::Object& object : list->items)
-        deletes.push_back({.verb = client::Write::Verb::Delete, .resource = resource.resource, .namespace_ = cleaning->ns, .name = object.name,
-                           .propagation = "Background"});
-      if (deletes.empty()) return listNext(cleaning);
-      cleaning->foundAny = true;
-      cluster_.write(std::move(deletes), client::Mode::Each, [this, &loop = loop_, alive, cleaning](const std::vector<Result<client::Object>>&) {
-        loop.post([this, alive, cleaning] {
-          if (*alive) listNext(cleaning);
-        });
-      });
-    });
-  });
+  cluster_.list(resource.resource, {.namespace_ = cleaning->ns},
+                [this, &loop = loop_, alive = alive_, cleaning, resource](Result<client::ObjectList> list) {
+                  loop.post([this, alive, cleaning, resource, list = std::move(list)] {
+                    if (!*alive) return;
+                    if (!list.ok()) {
+                      // A kind that is no longer served has no content.
+                      if (list.error().reason != Reason::NotFound) cleaning->foundAny = true;
+                      return listNext(cleaning);
+                    }
+                    std::vector<client::Write> deletes;
+                    for (const client::Object& object : list->items)
+                      deletes.push_back({.verb = client::Write::Verb::Delete,
+                                         .resource = resource.resource,
+                                         .namespace_ = cleaning->ns,
+                                         .name = object.name,
+                                         .propagation = "Background"});
+                    if (deletes.empty()) return listNext(cleaning);
+                    cleaning->foundAny = true;
+                    cluster_.write(std::move(deletes), client::Mode::Each,
+                                   [this, &loop = loop_, alive, cleaning](const std::vector<Result<client::Object>>&) {
+                                     loop.post([this, alive, cleaning] {
+                                       if (*alive) listNext(cleaning);
+                                     });
+                                   });
+                  });
+                });
 }
 
 void NamespaceKeeper::finalize(const std::string& ns) {
   auto entry = namespaces_.find("", ns);
   if (!entry || !entry->object.metadata.deleting()) return;
-  client::Write write{.verb = client::Write::Verb::Update, .resource = client::gvrOf<api::Namespace>(), .name = ns, .subresource = "finalize",
+  client::Write write{.verb = client::Write::Verb::Update,
+                      .resource = client::gvrOf<api::Namespace>(),
+                      .name = ns,
+                      .subresource = "finalize",
                       .body = finalizedNamespace(*entry->raw.bytes)};
   std::vector<client::Write> writes{std::move(write)};
-  cluster_.write(std::move(writes), client::Mode::Each, [this, &loop = loop_, alive = alive_, ns](const std::vector<Result<client::Object>>& results) {
-    if (!results.empty() && results[0].ok()) return;
-    loop.post([this, alive, ns] {
-      if (*alive) again(ns, kRetryPause);
-    });
-  });
+  cluster_.write(std::move(writes), client::Mode::Each,
+                 [this, &loop = loop_, alive = alive_, ns](const std::vector<Result<client::Object>>& results) {
+                   if (!results.empty() && results[0].ok()) return;
+                   loop.post([this, alive, ns] {
+                     if (*alive) again(ns, kRetryPause);
+                   });
+                 });
 }
 
 std::string finalizedNamespace(const std::string& object) {

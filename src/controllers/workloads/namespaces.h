@@ -1,12 +1,13 @@
 // namespaces.h
 //
-// What every namespace has, and how it goes (kubernetes pkg/controller/namespace, serviceaccount, certificates/rootcacert):
+// What every namespace has, and how it goes (kubernetes pkg/controller/namespace, serviceaccount,
+// certificates/rootcacert):
 //
 // - an active namespace has the ServiceAccount `default` and the ConfigMap `kube-root-ca.crt`, made again when deleted;
 // - a terminating one loses its content, pods first, kind by kind, until every list is empty; then its finalizer goes.
 //
-// A shell over Cluster and Loop rather than a Controller: it must reach kinds that nobody decodes. It reads lists, keeps no
-// state that matters, and tries again until the namespace is gone.
+// A shell over Cluster and Loop rather than a Controller: it must reach kinds that nobody decodes. It reads lists,
+// keeps no state that matters, and tries again until the namespace is gone.
 #pragma once
 
 #include <memory>
@@ -20,7 +21,8 @@ namespace stoker::controllers {
 class NamespaceKeeper {
  public:
   /// `resources`: as for the GarbageCollector; those that are not namespaced are left out. `rootCa`: PEM.
-  NamespaceKeeper(client::Cluster& cluster, client::Loop& loop, std::vector<CollectedResource> resources, std::string rootCa);
+  NamespaceKeeper(client::Cluster& cluster, client::Loop& loop, std::vector<CollectedResource> resources,
+                  std::string rootCa);
   ~NamespaceKeeper();
   NamespaceKeeper(const NamespaceKeeper&) = delete;
   NamespaceKeeper& operator=(const NamespaceKeeper&) = delete;

@@ -71,8 +71,8 @@ class NodeLifecycle final : public client::Controller {
   }
 
  private:
-  /// When we last saw the node's Lease change, by our own clock. Only what the observer has seen itself counts: a platform that
-  /// was down for an hour does not declare its nodes dead.
+  /// When we last saw the node's Lease change, by our own clock. Only what the observer has seen itself counts: a
+  /// platform that was down for an hour does not declare its nodes dead.
   struct Seen {
     std::string renewTime;
     Time at{};
@@ -107,16 +107,18 @@ class NodeLifecycle final : public client::Controller {
     if (ready) taints = taintsFor(node.spec.taints, status, now);
     if (api::encodeText(taints) != api::encodeText(node.spec.taints)) {
       json::Arena arena;
-      client::Write& write = plan.patch<api::Node>("", name, json::print(json::withPath(arena, {}, {"spec", "taints"}, api::encode(arena, taints))));
+      client::Write& write = plan.patch<api::Node>(
+          "", name, json::print(json::withPath(arena, {}, {"spec", "taints"}, api::encode(arena, taints))));
       // Behind the condition's write the node has another version; taints follow from what is read here either way.
       if (plan.writes.size() == 1) write.resourceVersion = node.metadata.resourceVersion;
     }
     for (const auto& pod : view.of<api::Pod>().onNode(name)) ofPod(*pod, &taints, now, plan);
   }
 
-  /// The whole list with one condition changed: lists are replaced by a merge patch. Built from the stored object, so that
-  /// members which our struct does not know stay.
-  client::Write conditionsPatch(const client::View& view, const api::Node& node, const std::vector<api::Condition>& conditions) {
+  /// The whole list with one condition changed: lists are replaced by a merge patch. Built from the stored object, so
+  /// that members which our struct does not know stay.
+  client::Write conditionsPatch(const client::View& view, const api::Node& node,
+                                const std::vector<api::Condition>& conditions) {
     json::Arena arena;
     auto entry = view.of<api::Node>().find("", node.metadata.name);
     auto raw = json::parse(arena, *entry->raw.bytes);
@@ -132,18 +134,24 @@ class NodeLifecycle final : public client::Controller {
         }
         out.push_back(item);
       }
-    return {.verb = client::Write::Verb::Patch, .resource = client::gvrOf<api::Node>(), .name = node.metadata.name, .subresource = "status",
+    return {.verb = client::Write::Verb::Patch,
+            .resource = client::gvrOf<api::Node>(),
+            .name = node.metadata.name,
+            .subresource = "status",
             .body = json::print(json::withPath(arena, {}, {"status", "conditions"}, json::array(arena, out))),
             .resourceVersion = node.metadata.resourceVersion};
   }
 
   /// `taints` null: the node is not there.
-  void ofPod(const client::Entry<api::Pod>& entry, const std::vector<api::Taint>* taints, Time now, client::Plan& plan) {
+  void ofPod(const client::Entry<api::Pod>& entry, const std::vector<api::Taint>* taints, Time now,
+             client::Plan& plan) {
     const api::Pod& pod = entry.object;
     // Nobody is there to confirm the end of a pod.
-    bool gone = !taints || std::any_of(taints->begin(), taints->end(), [](const auto& t) { return t.key == kUnreachable && t.effect == "NoExecute"; });
+    bool gone = !taints || std::any_of(taints->begin(), taints->end(),
+                                       [](const auto& t) { return t.key == kUnreachable && t.effect == "NoExecute"; });
     if (pod.finished() && taints) return;
-    std::optional<Time> due = taints ? evictionTime(pod, *taints, options_) : std::optional(pod.metadata.creationTimestamp + kOrphanGrace);
+    std::optional<Time> due =
+        taints ? evictionTime(pod, *taints, options_) : std::optional(pod.metadata.creationTimestamp + kOrphanGrace);
     if (pod.metadata.deleting()) {
       if (!gone) return;
       // deletionTimestamp is the end of its grace; after that it is taken for dead.
@@ -153,9 +161,11 @@ class NodeLifecycle final : public client::Controller {
     if (now < *due) return plan.wake(*due);
     if (!pod.metadata.deleting() && !pod.finished() && !api::isTrue(pod.status.conditions, "DisruptionTarget"))
       plan.add(markDisrupted(entry, taints != nullptr, now));
-    plan.remove<api::Pod>(pod.metadata.namespace_, pod.metadata.name, pod.metadata.uid, gone ? std::optional<int64_t>(0) : std::nullopt);
+    plan.remove<api::Pod>(pod.metadata.namespace_, pod.metadata.name, pod.metadata.uid,
+                          gone ? std::optional<int64_t>(0) : std::nullopt);
     if (taints)
-      plan.event(pod, "Normal", "TaintManagerEviction", fmt::format("Marking for deletion Pod {}/{}", pod.metadata.namespace_, pod.metadata.name));
+      plan.event(pod, "Normal", "TaintManagerEviction",
+                 fmt::format("Marking for deletion Pod {}/{}", pod.metadata.namespace_, pod.metadata.name));
   }
 
   static client::Write markDisrupted(const client::Entry<api::Pod>& entry, bool evicted, Time now) {
@@ -165,16 +175,21 @@ class NodeLifecycle final : public client::Controller {
     if (raw.ok())
       for (json::Value c : raw->at({"status", "conditions"}).items())
         if (c["type"].asString() != "DisruptionTarget") conditions.push_back(c);
-    conditions.push_back(json::Object(arena)
-                             .set("type", "DisruptionTarget")
-                             .set("status", "True")
-                             .set("reason", evicted ? "DeletionByTaintManager" : "DeletionByPodGC")
-                             .set("message", evicted ? "Taint manager: deleting due to NoExecute taint" : "PodGC: node no longer exists")
-                             .set("lastTransitionTime", formatTime(now))
-                             .build());
+    conditions.push_back(
+        json::Object(arena)
+            .set("type", "DisruptionTarget")
+            .set("status", "True")
+            .set("reason", evicted ? "DeletionByTaintManager" : "DeletionByPodGC")
+            .set("message", evicted ? "Taint manager: deleting due to NoExecute taint" : "PodGC: node no longer exists")
+            .set("lastTransitionTime", formatTime(now))
+            .build());
     const api::ObjectMeta& meta = entry.object.metadata;
-    return {.verb = client::Write::Verb::Patch, .resource = client::gvrOf<api::Pod>(), .namespace_ = meta.namespace_, .name = meta.name,
-            .subresource = "status", .body = json::print(json::withPath(arena, {}, {"status", "conditions"}, json::array(arena, conditions))),
+    return {.verb = client::Write::Verb::Patch,
+            .resource = client::gvrOf<api::Pod>(),
+            .namespace_ = meta.namespace_,
+            .name = meta.name,
+            .subresource = "status",
+            .body = json::print(json::withPath(arena, {}, {"status", "conditions"}, json::array(arena, conditions))),
             .resourceVersion = meta.resourceVersion};
   }
 
@@ -184,7 +199,8 @@ class NodeLifecycle final : public client::Controller {
 
 }  // namespace
 
-std::optional<Time> evictionTime(const api::Pod& pod, const std::vector<api::Taint>& taints, const NodeLifecycleOptions& options) {
+std::optional<Time> evictionTime(const api::Pod& pod, const std::vector<api::Taint>& taints,
+                                 const NodeLifecycleOptions& options) {
   std::optional<Time> out;
   for (const api::Taint& taint : taints) {
     if (taint.effect != "NoExecute") continue;
@@ -208,6 +224,8 @@ std::optional<Time> evictionTime(const api::Pod& pod, const std::vector<api::Tai
   return out;
 }
 
-std::unique_ptr<client::Controller> makeNodeLifecycleController(NodeLifecycleOptions options) { return std::make_unique<NodeLifecycle>(options); }
+std::unique_ptr<client::Controller> makeNodeLifecycleController(NodeLifecycleOptions options) {
+  return std::make_unique<NodeLifecycle>(options);
+}
 
 }  // namespace stoker::controllers

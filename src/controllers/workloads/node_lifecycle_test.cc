@@ -14,17 +14,23 @@ struct NodeLifecycle : testing::Test {
     world.serve<api::Node>();
     world.serve<api::Lease>();
     world.serve<api::Pod>();
-    world.create<api::Node>(R"({"metadata":{"name":"n"},"spec":{},"status":{"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2026-01-01T00:00:00Z"}]}})");
+    world.create<api::Node>(
+        R"({"metadata":{"name":"n"},"spec":{},"status":{"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2026-01-01T00:00:00Z"}]}})");
     renew("2020-01-01T00:00:00Z");  // its own clock does not matter
     pod("p", "");
   }
   void renew(const std::string& at) {
-    std::string body = R"({"metadata":{"name":"n","namespace":"kube-node-lease"},"spec":{"renewTime":")" + at + R"("}})";
-    if (world.get<api::Lease>("kube-node-lease", "n")) world.patch<api::Lease>("kube-node-lease", "n", body);
-    else world.create<api::Lease>(body);
+    std::string body =
+        R"({"metadata":{"name":"n","namespace":"kube-node-lease"},"spec":{"renewTime":")" + at + R"("}})";
+    if (world.get<api::Lease>("kube-node-lease", "n"))
+      world.patch<api::Lease>("kube-node-lease", "n", body);
+    else
+      world.create<api::Lease>(body);
   }
   void pod(const std::string& name, const std::string& tolerations) {
-    world.create<api::Pod>(R"({"metadata":{"name":")" + name + R"(","namespace":"ns"},"spec":{"nodeName":"n","tolerations":[)" + tolerations + R"(]},"status":{"phase":"Running"}})");
+    world.create<api::Pod>(R"({"metadata":{"name":")" + name +
+                           R"(","namespace":"ns"},"spec":{"nodeName":"n","tolerations":[)" + tolerations +
+                           R"(]},"status":{"phase":"Running"}})");
   }
   void settle(const client::Key& key = {"", "n"}) {
     for (int i = 0; i < 20; ++i) {
@@ -62,7 +68,8 @@ TEST_F(NodeLifecycle, aNodeIsLostWhenItsLeaseStandsStill) {
 
 TEST_F(NodeLifecycle, podsOfALostNodeAreRemovedAfterTheirToleration) {
   pod("patient", R"({"key":"node.kubernetes.io/unreachable","operator":"Exists","effect":"NoExecute"})");
-  pod("hasty", R"({"key":"node.kubernetes.io/unreachable","operator":"Exists","effect":"NoExecute","tolerationSeconds":5})");
+  pod("hasty",
+      R"({"key":"node.kubernetes.io/unreachable","operator":"Exists","effect":"NoExecute","tolerationSeconds":5})");
   settle();
   world.now += 40s;
   settle();

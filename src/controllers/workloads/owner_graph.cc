@@ -16,7 +16,8 @@ const OwnedObject* OwnerGraph::find(const std::string& uid) const {
 
 std::vector<std::string> OwnerGraph::dependentsOf(const std::string& uid) const {
   auto it = dependents_.find(uid);
-  return it == dependents_.end() ? std::vector<std::string>{} : std::vector<std::string>(it->second.begin(), it->second.end());
+  return it == dependents_.end() ? std::vector<std::string>{}
+                                 : std::vector<std::string>(it->second.begin(), it->second.end());
 }
 
 std::vector<std::string> OwnerGraph::put(const std::string& uid, OwnedObject object) {
@@ -74,14 +75,16 @@ std::vector<std::string> OwnerGraph::candidates() const {
 
 const CollectedResource* OwnerGraph::resourceOf(const OwnedObject& dependent, const api::OwnerReference& owner) const {
   size_t slash = owner.apiVersion.find('/');
-  std::string_view group = slash == std::string::npos ? std::string_view() : std::string_view(owner.apiVersion).substr(0, slash);
+  std::string_view group =
+      slash == std::string::npos ? std::string_view() : std::string_view(owner.apiVersion).substr(0, slash);
   for (const CollectedResource& r : resources_)
     if (r.kind == owner.kind && r.resource.group == group)
       return r.namespaced && !resources_[dependent.resource].namespaced ? nullptr : &r;
   return nullptr;
 }
 
-bool OwnerGraph::matches(const OwnedObject& dependent, const api::OwnerReference& reference, const OwnedObject& owner) const {
+bool OwnerGraph::matches(const OwnedObject& dependent, const api::OwnerReference& reference,
+                         const OwnedObject& owner) const {
   const CollectedResource& resource = resources_[owner.resource];
   return resource.kind == reference.kind && owner.key.name == reference.name &&
          (!resource.namespaced || owner.key.namespace_ == dependent.key.namespace_);
@@ -119,9 +122,15 @@ CollectorDecision OwnerGraph::decide(const std::string& uid, const Ask& ask) con
       continue;
     }
     switch (ask(*object, reference)) {
-      case Presence::Unknown: out.unknown.push_back(reference); break;
-      case Presence::Present: solid = true; break;
-      case Presence::Absent: gone.insert(reference.uid); break;
+      case Presence::Unknown:
+        out.unknown.push_back(reference);
+        break;
+      case Presence::Present:
+        solid = true;
+        break;
+      case Presence::Absent:
+        gone.insert(reference.uid);
+        break;
     }
   }
   if (!out.unknown.empty() || gone.empty()) return out;
@@ -129,7 +138,9 @@ CollectorDecision OwnerGraph::decide(const std::string& uid, const Ask& ask) con
     out.writes.push_back(dropOwners(*object, gone));
     return out;
   }
-  std::string propagation = object->has(kOrphanFinalizer) ? "Orphan" : object->has(kForegroundFinalizer) ? "Foreground" : "Background";
+  std::string propagation = object->has(kOrphanFinalizer)       ? "Orphan"
+                            : object->has(kForegroundFinalizer) ? "Foreground"
+                                                                : "Background";
   std::vector<std::string> dependents = dependentsOf(uid);
   if (waiting && !dependents.empty()) {
     // In a circle of owners, everybody would wait for everybody: this one stops blocking its owners.
@@ -137,7 +148,8 @@ CollectorDecision OwnerGraph::decide(const std::string& uid, const Ask& ask) con
       const OwnedObject* dependent = find(d);
       return dependent && dependent->deletingDependents();
     });
-    if (circle && std::any_of(object->owners.begin(), object->owners.end(), [](const auto& o) { return o.blockOwnerDeletion; })) {
+    if (circle &&
+        std::any_of(object->owners.begin(), object->owners.end(), [](const auto& o) { return o.blockOwnerDeletion; })) {
       json::Arena arena;
       std::vector<api::OwnerReference> owners = object->owners;
       for (auto& owner : owners) owner.blockOwnerDeletion = false;
@@ -147,8 +159,12 @@ CollectorDecision OwnerGraph::decide(const std::string& uid, const Ask& ask) con
     propagation = "Foreground";
   }
   const CollectedResource& resource = resources_[object->resource];
-  out.writes.push_back({.verb = Write::Verb::Delete, .resource = resource.resource, .namespace_ = object->key.namespace_,
-                        .name = object->key.name, .resourceVersion = std::to_string(object->version), .uid = uid,
+  out.writes.push_back({.verb = Write::Verb::Delete,
+                        .resource = resource.resource,
+                        .namespace_ = object->key.namespace_,
+                        .name = object->key.name,
+                        .resourceVersion = std::to_string(object->version),
+                        .uid = uid,
                         .propagation = propagation});
   return out;
 }
@@ -172,8 +188,11 @@ void OwnerGraph::finishForeground(const std::string& uid, const OwnedObject& obj
 }
 
 Write OwnerGraph::patch(const OwnedObject& object, const char* member, json::Value value, json::Arena& arena) const {
-  return {.verb = Write::Verb::Patch, .resource = resources_[object.resource].resource, .namespace_ = object.key.namespace_,
-          .name = object.key.name, .body = json::print(json::withPath(arena, {}, {"metadata", member}, value)),
+  return {.verb = Write::Verb::Patch,
+          .resource = resources_[object.resource].resource,
+          .namespace_ = object.key.namespace_,
+          .name = object.key.name,
+          .body = json::print(json::withPath(arena, {}, {"metadata", member}, value)),
           .resourceVersion = std::to_string(object.version)};
 }
 

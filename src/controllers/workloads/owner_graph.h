@@ -1,7 +1,7 @@
 // owner_graph.h
 //
-// Who owns whom, and what follows from it (kubernetes pkg/controller/garbagecollector). Pure: the graph is fed with objects,
-// `decide` says what to write about one of them. The shell around it is garbage_collector.h.
+// Who owns whom, and what follows from it (kubernetes pkg/controller/garbagecollector). Pure: the graph is fed with
+// objects, `decide` says what to write about one of them. The shell around it is garbage_collector.h.
 #pragma once
 
 #include <functional>
@@ -33,7 +33,9 @@ struct OwnedObject {
   std::vector<std::string> finalizers;
   bool deleting = false;
 
-  bool has(std::string_view finalizer) const { return std::find(finalizers.begin(), finalizers.end(), finalizer) != finalizers.end(); }
+  bool has(std::string_view finalizer) const {
+    return std::find(finalizers.begin(), finalizers.end(), finalizer) != finalizers.end();
+  }
   bool deletingDependents() const { return deleting && has(kForegroundFinalizer); }
   bool orphaning() const { return deleting && has(kOrphanFinalizer); }
 };

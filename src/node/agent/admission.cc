@@ -42,7 +42,8 @@ int64_t countOf(const std::string& resource, const kube::Quantity& amount) {
 
 }  // namespace
 
-bool nodeMatches(const podspec::PodSpec& spec, const std::map<std::string, std::string>& labels, const std::string& nodeName) {
+bool nodeMatches(const podspec::PodSpec& spec, const std::map<std::string, std::string>& labels,
+                 const std::string& nodeName) {
   for (const auto& [key, value] : spec.nodeSelector) {
     auto it = labels.find(key);
     if (it == labels.end() || it->second != value) return false;
@@ -67,12 +68,14 @@ bool nodeMatches(const podspec::PodSpec& spec, const std::map<std::string, std::
 
 std::optional<Rejection> admit(const podspec::PodSpec& spec, const NodeRoom& room) {
   if (!nodeMatches(spec, room.labels, room.name))
-    return Rejection{"NodeAffinity", "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node "
-                                     "affinity/selector"};
+    return Rejection{"NodeAffinity",
+                     "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node "
+                     "affinity/selector"};
   auto insufficient = [](const std::string& resource, int64_t requested, int64_t used, int64_t capacity) {
-    return Rejection{"OutOf" + resource,
-                     fmt::format("Pod was rejected: Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}",
-                                 resource, requested, used, capacity)};
+    return Rejection{
+        "OutOf" + resource,
+        fmt::format("Pod was rejected: Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}",
+                    resource, requested, used, capacity)};
   };
   auto amountOf = [](const Amounts& amounts, const std::string& name) {
     auto it = amounts.find(name);

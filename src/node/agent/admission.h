@@ -1,5 +1,5 @@
-// admission.h: whether a pod that is bound here can run here: kubelet's admit handlers. The scheduler counts the same; this is
-// the last look, for pods that others bound and for nodes that have shrunk.
+// admission.h: whether a pod that is bound here can run here: kubelet's admit handlers. The scheduler counts the same;
+// this is the last look, for pods that others bound and for nodes that have shrunk.
 #pragma once
 
 #include "node/agent/resources.h"
@@ -8,8 +8,8 @@ namespace stoker::node {
 
 struct NodeRoom {
   Amounts allocatable;
-  Amounts used;         ///< by pods that were admitted and have not ended
-  int64_t pods = 0;     ///< how many those are
+  Amounts used;      ///< by pods that were admitted and have not ended
+  int64_t pods = 0;  ///< how many those are
   std::map<std::string, std::string> labels;
   std::string name;
 };
@@ -23,6 +23,7 @@ struct Rejection {
 std::optional<Rejection> admit(const podspec::PodSpec& spec, const NodeRoom& room);
 
 /// spec.nodeSelector and the required node affinity against a node.
-bool nodeMatches(const podspec::PodSpec& spec, const std::map<std::string, std::string>& labels, const std::string& nodeName);
+bool nodeMatches(const podspec::PodSpec& spec, const std::map<std::string, std::string>& labels,
+                 const std::string& nodeName);
 
 }  // namespace stoker::node

@@ -31,10 +31,16 @@ bool finalPhase(json::Value object) {
 
 }  // namespace
 
-NodeAgent::NodeAgent(client::Cluster& cluster, client::Loop& loop, PodRuntime& runtime, Files& files, Prober* prober, Ids& ids,
-                     AgentOptions options)
-    : cluster_(cluster), loop_(loop), runtime_(runtime), files_(files), prober_(prober), options_(prepared(std::move(options))),
-      events_(ids), keeper_(cluster, loop, options_.nodes, options_.pressure),
+NodeAgent::NodeAgent(client::Cluster& cluster, client::Loop& loop, PodRuntime& runtime, Files& files, Prober* prober,
+                     Ids& ids, AgentOptions options)
+    : cluster_(cluster),
+      loop_(loop),
+      runtime_(runtime),
+      files_(files),
+      prober_(prober),
+      options_(prepared(std::move(options))),
+      events_(ids),
+      keeper_(cluster, loop, options_.nodes, options_.pressure),
       references_(cluster, loop,
                   [this](const std::string& uid) {
                     auto it = entries_.find(uid);
@@ -42,7 +48,8 @@ NodeAgent::NodeAgent(client::Cluster& cluster, client::Loop& loop, PodRuntime& r
                     it->second->volumesStale = true;
                     touch(uid);
                   }),
-      serviceInformer_(cluster, loop, client::gvrOf<api::Service>(), services_), link_(std::make_shared<Link>(Link{this})) {
+      serviceInformer_(cluster, loop, client::gvrOf<api::Service>(), services_),
+      link_(std::make_shared<Link>(Link{this})) {
   for (size_t i = 0; i < options_.nodes.size(); ++i) {
     NodeState& state = nodes_[options_.nodes[i].name];
     state.config = i;
@@ -73,8 +80,8 @@ Result<void> NodeAgent::start() {
   ObjectWatch::Scope scope;
   scope.fieldSelector = options_.nodes.size() == 1 ? "spec.nodeName=" + options_.nodes[0].name : "spec.nodeName!=";
   pods_ = std::make_unique<ObjectWatch>(
-      cluster_, loop_, podsGvr(), scope, [this](const client::Key& key, const client::Object* after) { onPod(key, after); },
-      [this] { reconcileStart(); });
+      cluster_, loop_, podsGvr(), scope,
+      [this](const client::Key& key, const client::Object* after) { onPod(key, after); }, [this] { reconcileStart(); });
   pods_->start();
   return {};
 }
@@ -215,8 +222,10 @@ void NodeAgent::onPod(const client::Key& key, const client::Object* object) {
 }
 
 void NodeAgent::onRuntime(PodEvent event) {
-  if (!synced_) early_.push_back(std::move(event));
-  else deliver(event);
+  if (!synced_)
+    early_.push_back(std::move(event));
+  else
+    deliver(event);
 }
 
 void NodeAgent::deliver(const PodEvent& podEvent) {
@@ -247,8 +256,9 @@ void NodeAgent::deliver(const PodEvent& podEvent) {
     if (options_.onRun) options_.onRun(entry.uid, exited->name, exited->attempt, false);
     if (exited->reason == "StartError") event(pod, "Warning", "Failed", "Error: " + exited->message);
     if (restarts(pod.spec, one, exited->exitCode) && one.restartAt > exited->finishedAt)
-      event(pod, "Warning", "BackOff", fmt::format("Back-off restarting failed container {} in pod {}_{}({})", exited->name,
-                                                   pod.metadata.name, pod.metadata.namespace_, pod.metadata.uid));
+      event(pod, "Warning", "BackOff",
+            fmt::format("Back-off restarting failed container {} in pod {}_{}({})", exited->name, pod.metadata.name,
+                        pod.metadata.namespace_, pod.metadata.uid));
   } else if (const auto* failed = std::get_if<RuntimeFailed>(&podEvent.what)) {
     bool sandbox = failed->what == "ensurePod";
     event(pod, "Warning", sandbox ? "FailedCreatePodSandBox" : "Failed",
@@ -293,14 +303,15 @@ void NodeAgent::flush() {
     waiting.emplace_back(pending.uid, pending.write.verb == client::Write::Verb::Delete);
     writes.push_back(std::move(pending.write));
   }
-  cluster_.write(std::move(writes), client::Mode::Each,
-                 [&loop = loop_, link = link_, waiting = std::move(waiting)](std::vector<Result<client::Object>> results) mutable {
-                   loop.post([link, waiting = std::move(waiting), results = std::move(results)] {
-                     if (!link->agent) return;
-                     for (size_t i = 0; i < waiting.size() && i < results.size(); ++i)
-                       if (!waiting[i].first.empty()) link->agent->written(waiting[i].first, results[i], waiting[i].second);
-                   });
-                 });
+  cluster_.write(
+      std::move(writes), client::Mode::Each,
+      [&loop = loop_, link = link_, waiting = std::move(waiting)](std::vector<Result<client::Object>> results) mutable {
+        loop.post([link, waiting = std::move(waiting), results = std::move(results)] {
+          if (!link->agent) return;
+          for (size_t i = 0; i < waiting.size() && i < results.size(); ++i)
+            if (!waiting[i].first.empty()) link->agent->written(waiting[i].first, results[i], waiting[i].second);
+        });
+      });
 }
 
 void NodeAgent::submit(Entry& entry, client::Write write) {
@@ -337,7 +348,8 @@ void NodeAgent::forget(Entry& entry) {
     for (const ContainerRun& one : entry.run.containers)
       if (one.active()) options_.onRun(entry.uid, one.name, one.attempt, false);
   if (!options_.logsDirectory.empty())
-    files_.removeDirectory(fmt::format("{}/{}_{}_{}", options_.logsDirectory, entry.key.namespace_, entry.key.name, entry.uid));
+    files_.removeDirectory(
+        fmt::format("{}/{}_{}_{}", options_.logsDirectory, entry.key.namespace_, entry.key.name, entry.uid));
   if (auto node = nodes_.find(entry.node); node != nodes_.end()) {
     node->second.uids.erase(entry.uid);
     for (const std::string& other : node->second.uids)

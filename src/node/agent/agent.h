@@ -1,11 +1,12 @@
 // agent.h
 //
-// The node agent: pods that are bound to its nodes become running programs, and what becomes of them is reported. It sees a
-// Cluster, a PodRuntime and Files, lives on one Loop, and has no clock or thread of its own, so the simulator drives the very
-// same code on virtual time. The decisions are elsewhere: admission.h, lifecycle.h, status.h, environment.h, volumes.h.
+// The node agent: pods that are bound to its nodes become running programs, and what becomes of them is reported. It
+// sees a Cluster, a PodRuntime and Files, lives on one Loop, and has no clock or thread of its own, so the simulator
+// drives the very same code on virtual time. The decisions are elsewhere: admission.h, lifecycle.h, status.h,
+// environment.h, volumes.h.
 //
-// Killed at any moment and made anew over the same runtime and API it goes on: runs are numbered and start at most once, every
-// decision follows from the API's objects and the runtime's records.
+// Killed at any moment and made anew over the same runtime and API it goes on: runs are numbered and start at most
+// once, every decision follows from the API's objects and the runtime's records.
 //
 // One agent serves one real node, or all simulated ones (decision 22): one watch, one runtime, one lease transaction.
 #pragma once
@@ -30,17 +31,17 @@ namespace stoker::node {
 struct AgentOptions {
   std::vector<NodeConfig> nodes;
   ImageMap images = ImageMap::builtin();
-  std::string logsDirectory;   ///< <dir>/NAMESPACE_NAME_UID/CONTAINER/ATTEMPT.log
-  std::string appletProgram;   ///< host path of the program that serves as nslookup; empty: no applets
+  std::string logsDirectory;  ///< <dir>/NAMESPACE_NAME_UID/CONTAINER/ATTEMPT.log
+  std::string appletProgram;  ///< host path of the program that serves as nslookup; empty: no applets
   std::string clusterDomain = "cluster.local";
-  std::string apiHost;         ///< KUBERNETES_SERVICE_HOST; empty: pods are not told where the API is
+  std::string apiHost;  ///< KUBERNETES_SERVICE_HOST; empty: pods are not told where the API is
   int apiPort = 443;
   int64_t podPidsLimit = 0;
   BackOffLimits backOff;
   /// False for simulated nodes: no references, volumes, tokens or environment; only what simulates the run.
   bool materialise = true;
-  /// Told when a run begins or ends (also those found running at the start), so that log followers know; may be null. On the
-  /// loop; must not block.
+  /// Told when a run begins or ends (also those found running at the start), so that log followers know; may be null.
+  /// On the loop; must not block.
   std::function<void(const std::string& podUid, const std::string& container, int attempt, bool running)> onRun;
   std::function<Pressure()> pressure;  ///< asked every ten seconds; null: none ever
 };
@@ -53,7 +54,8 @@ class NodeAgent {
   /// Pods go on running. The runtime must not report to a loop that is gone; the agent itself may be.
   ~NodeAgent();
 
-  /// Recovers what runs, registers the nodes and begins to watch. On the loop; once. Fails when the runtime cannot be read.
+  /// Recovers what runs, registers the nodes and begins to watch. On the loop; once. Fails when the runtime cannot be
+  /// read.
   Result<void> start();
   /// The pods of the API have been read and compared with the runtime's.
   bool synced() const { return synced_; }
@@ -73,17 +75,17 @@ class NodeAgent {
     std::string uid;
     client::Key key;
     std::string node;
-    client::Object object;       ///< as the API has it
+    client::Object object;  ///< as the API has it
     bool inApi = true;
     PodRun run;
-    bool inRuntime = false;      ///< the runtime may hold something of it
-    bool removing = false;       ///< removePod was commanded
-    bool charged = false;        ///< counts in its node's room
+    bool inRuntime = false;  ///< the runtime may hold something of it
+    bool removing = false;   ///< removePod was commanded
+    bool charged = false;    ///< counts in its node's room
     Amounts requests;
-    Cards cards;                 ///< the devices it holds
-    bool writing = false;        ///< a write about it is under way
-    bool deleted = false;        ///< its last delete was acknowledged
-    Time writeAfter{};           ///< after a failed write
+    Cards cards;                   ///< the devices it holds
+    bool writing = false;          ///< a write about it is under way
+    bool deleted = false;          ///< its last delete was acknowledged
+    Time writeAfter{};             ///< after a failed write
     std::string patch, lastPatch;  ///< status patch under way, and the last one that was accepted
     Time lastPatchAt{};
     std::optional<Time> timerAt;
@@ -136,7 +138,8 @@ class NodeAgent {
   void startContainer(Entry& entry, const podspec::Pod& pod, size_t index);
   void mountFailed(Entry& entry, const podspec::Pod& pod, const std::string& message);
   PodFacts factsOf(const Entry& entry, const podspec::Pod& pod) const;
-  void writeStatus(Entry& entry, const podspec::Pod& pod, json::Value object, const Decision& decision, const Wish& wish);
+  void writeStatus(Entry& entry, const podspec::Pod& pod, json::Value object, const Decision& decision,
+                   const Wish& wish);
   void submit(Entry& entry, client::Write write);
   void written(const std::string& uid, const Result<client::Object>& result, bool wasDelete);
   void giveBack(Entry& entry);

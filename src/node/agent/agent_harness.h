@@ -1,5 +1,5 @@
-// agent_harness.h: an agent over a fake API and simulated processes on virtual time, which can be killed and made anew between
-// any two steps. For tests.
+// agent_harness.h: an agent over a fake API and simulated processes on virtual time, which can be killed and made anew
+// between any two steps. For tests.
 #pragma once
 
 #include "node/agent/agent.h"
@@ -18,7 +18,8 @@ class Harness {
   static Time start() { return *parseTime("2026-01-01T00:00:00Z"); }
 
   explicit Harness(bool materialise = true) {
-    options.nodes.push_back({.name = "n1", .address = "10.0.0.1",
+    options.nodes.push_back({.name = "n1",
+                             .address = "10.0.0.1",
                              .capacity = {{"cpu", "4"}, {"memory", "8Gi"}, {"pods", "10"}, {"nvidia.com/gpu", "8"}},
                              .devices = {{"nvidia.com/gpu", 8}}});
     options.materialise = materialise;
@@ -71,13 +72,15 @@ class Harness {
   void createPod(const std::string& name, const std::string& duration, const std::string& spec = "",
                  const std::string& container = "", const std::string& metadata = "", int exitCode = 0) {
     cluster.put(kPods, fmt::format(R"({{"apiVersion":"v1","kind":"Pod","metadata":{{{}"name":"{}","namespace":"default",
-        "uid":"{}-uid"}},"spec":{{{}"nodeName":"n1","containers":[{}]}}}})", metadata, name, name, spec,
-                                   containerText("main", duration, exitCode, container)));
+        "uid":"{}-uid"}},"spec":{{{}"nodeName":"n1","containers":[{}]}}}})",
+                                   metadata, name, name, spec, containerText("main", duration, exitCode, container)));
   }
   static std::string containerText(const std::string& name, const std::string& duration, int exitCode = 0,
                                    const std::string& more = "") {
-    return fmt::format(R"({{{}"name":"{}","image":"img","command":["run"],"env":[{{"name":"STOKER_SIMULATE_DURATION","value":"{}"}},
-        {{"name":"STOKER_SIMULATE_EXIT_CODE","value":"{}"}}]}})", more, name, duration, exitCode);
+    return fmt::format(
+        R"({{{}"name":"{}","image":"img","command":["run"],"env":[{{"name":"STOKER_SIMULATE_DURATION","value":"{}"}},
+        {{"name":"STOKER_SIMULATE_EXIT_CODE","value":"{}"}}]}})",
+        more, name, duration, exitCode);
   }
 
   ManualClock clock{start()};

@@ -25,7 +25,8 @@ void NodeAgent::beginProbes(Entry& entry, const podspec::Pod& pod) {
       if (!entry.probing.insert(fmt::format("{}/{}/{}", run.name, run.attempt, toString(kind))).second) continue;
       auto target = probeTarget(*probe, container, entry.run.ip);
       if (!prober_ || !target.ok() || !*target) {
-        std::string why = !target.ok() ? target.error().message : "this node carries out httpGet and tcpSocket probes only";
+        std::string why =
+            !target.ok() ? target.error().message : "this node carries out httpGet and tcpSocket probes only";
         event(pod, "Warning", "ProbeNotSupported",
               fmt::format("{} probe of container {} is not carried out: {}; the container counts as started and ready",
                           toString(kind), run.name, why));
@@ -54,7 +55,8 @@ void NodeAgent::probe(ProbeRound round) {
   auto parsed = parse(it->second->object);
   if (!parsed) return;
   const podspec::Container& container = specOf(parsed->pod.spec, round.index);
-  std::string ip = podAddress(parsed->pod.spec, it->second->run, options_.nodes[nodes_.at(it->second->node).config].address);
+  std::string ip =
+      podAddress(parsed->pod.spec, it->second->run, options_.nodes[nodes_.at(it->second->node).config].address);
   auto target = probeTarget(*probeOf(container, round.kind), container, ip);
   if (!target.ok() || !*target) return;
   prober_->probe(**target, [&loop = loop_, link = link_, round](std::string failure) {
@@ -74,7 +76,8 @@ void NodeAgent::probed(ProbeRound round, const std::string& failure) {
   if (!parsed) return;
   const podspec::Pod& pod = parsed->pod;
   const podspec::Probe& probe = *probeOf(specOf(pod.spec, round.index), round.kind);
-  if (!failure.empty()) event(pod, "Warning", "Unhealthy", fmt::format("{} probe failed: {}", toString(round.kind), failure));
+  if (!failure.empty())
+    event(pod, "Warning", "Unhealthy", fmt::format("{} probe failed: {}", toString(round.kind), failure));
   auto verdict = round.counter.add(failure.empty(), probe);
   touch(entry.uid);
   if (verdict && round.kind == ProbeKind::Readiness) {

@@ -13,7 +13,8 @@ namespace {
 using client::Write;
 using Sandbox = PodRun::Sandbox;
 
-// A container whose configuration is wrong is tried again after this, or as soon as an object that it refers to changes.
+// A container whose configuration is wrong is tried again after this, or as soon as an object that it refers to
+// changes.
 constexpr Duration kConfigRetry = 10s;
 // The same status patch is not sent again before this.
 constexpr Duration kSamePatch = 10s;
@@ -25,19 +26,23 @@ bool isFinal(json::Value object) {
 }
 
 Write podWrite(const client::Key& key, const std::string& uid, Write::Verb verb) {
-  return {.verb = verb, .resource = client::gvrOf<api::Pod>(), .namespace_ = key.namespace_, .name = key.name, .uid = uid};
+  return {
+      .verb = verb, .resource = client::gvrOf<api::Pod>(), .namespace_ = key.namespace_, .name = key.name, .uid = uid};
 }
 
 }  // namespace
 
 std::string NodeAgent::logDirectory(const podspec::Pod& pod) const {
-  return fmt::format("{}/{}_{}_{}", options_.logsDirectory, pod.metadata.namespace_, pod.metadata.name, pod.metadata.uid);
+  return fmt::format("{}/{}_{}_{}", options_.logsDirectory, pod.metadata.namespace_, pod.metadata.name,
+                     pod.metadata.uid);
 }
 
 std::string NodeAgent::volumeRoot(const Entry& entry) const { return runtime_.podDirectory(entry.uid) + "/volumes"; }
 
-void NodeAgent::event(const podspec::Pod& pod, const std::string& type, const std::string& reason, const std::string& message) {
-  client::EventNote note{"v1", "Pod", pod.metadata.namespace_, pod.metadata.name, pod.metadata.uid, type, reason, message};
+void NodeAgent::event(const podspec::Pod& pod, const std::string& type, const std::string& reason,
+                      const std::string& message) {
+  client::EventNote note{"v1",   "Pod",  pod.metadata.namespace_, pod.metadata.name, pod.metadata.uid, type,
+                         reason, message};
   outbox_.push_back({"", events_.write(note, pod.spec.nodeName, loop_.now())});
 }
 
@@ -64,7 +69,8 @@ void NodeAgent::syncFinished(Entry& entry, const podspec::Pod& pod) {
     if (entry.writeAfter > loop_.now()) wakeAt(entry, entry.writeAfter);
     return giveBack(entry);
   }
-  // Everything is given back: the last word on a pod that was asked to go. With finalizers it stays, its grace now zero.
+  // Everything is given back: the last word on a pod that was asked to go. With finalizers it stays, its grace now
+  // zero.
   bool waits = pod.metadata.deleting() && pod.metadata.deletionGracePeriodSeconds.value_or(0) != 0;
   if (!waits || entry.deleted || entry.writing) return;
   if (entry.writeAfter > loop_.now()) return wakeAt(entry, entry.writeAfter);
@@ -109,10 +115,14 @@ void NodeAgent::sync(Entry& entry) {
 
 bool NodeAgent::admitPod(Entry& entry, const podspec::Pod& pod) {
   NodeState& node = nodes_[entry.node];
-  // What force-deleted pods held comes free as soon as their processes are dead: that is no reason to turn anybody away.
+  // What force-deleted pods held comes free as soon as their processes are dead: that is no reason to turn anybody
+  // away.
   if (orphansOn(node)) return false;
   const NodeConfig& config = options_.nodes[node.config];
-  NodeRoom room{.allocatable = node.allocatable, .used = node.used, .pods = node.pods, .labels = nodeLabels(config),
+  NodeRoom room{.allocatable = node.allocatable,
+                .used = node.used,
+                .pods = node.pods,
+                .labels = nodeLabels(config),
                 .name = config.name};
   auto rejection = admit(pod.spec, room);
   if (!rejection && entry.cards.empty()) {
@@ -122,8 +132,10 @@ bool NodeAgent::admitPod(Entry& entry, const podspec::Pod& pod) {
         if (const Entry& other = *entries_.at(uid); other.charged)
           for (const auto& [resource, indices] : other.cards) taken[resource].insert(indices.begin(), indices.end());
     auto cards = pickCards(pod.spec, config.devices, taken);
-    if (!cards.ok()) rejection = Rejection{"UnexpectedAdmissionError", "Allocate failed due to " + cards.error().message};
-    else if (*cards) entry.cards = **cards;
+    if (!cards.ok())
+      rejection = Rejection{"UnexpectedAdmissionError", "Allocate failed due to " + cards.error().message};
+    else if (*cards)
+      entry.cards = **cards;
   }
   if (rejection) {
     event(pod, "Warning", rejection->reason, rejection->message);
@@ -142,7 +154,8 @@ void NodeAgent::act(Entry& entry, const podspec::Pod& pod, const Decision& decis
     beginSandbox(run, pod.spec, now);
     entry.inRuntime = true;
     entry.volumesReady = false;
-    SandboxContext context{.clusterDomain = options_.clusterDomain, .dnsServer = runtime_.capabilities().bridgeAddress,
+    SandboxContext context{.clusterDomain = options_.clusterDomain,
+                           .dnsServer = runtime_.capabilities().bridgeAddress,
                            .podPidsLimit = options_.podPidsLimit};
     PodSandboxSpec spec = makeSandboxSpec(pod, context);
     if (!run.ip.empty() && !spec.hostNetwork) spec.ip = run.ip;
@@ -201,12 +214,22 @@ bool NodeAgent::prepareTokens(Entry& entry, const podspec::Pod& pod) {
     json::Object spec(arena);
     spec.set("expirationSeconds", wish.expirationSeconds);
     if (!wish.audience.empty()) spec.set("audiences", json::array(arena, {json::string(arena, wish.audience)}));
-    spec.set("boundObjectRef", json::Object(arena).set("apiVersion", "v1").set("kind", "Pod").set("name", pod.metadata.name)
-                                   .set("uid", pod.metadata.uid).build());
-    Write write{.verb = Write::Verb::Create, .resource = {"", "v1", "serviceaccounts"}, .namespace_ = pod.metadata.namespace_,
-                .name = pod.spec.serviceAccountName.empty() ? "default" : pod.spec.serviceAccountName, .subresource = "token"};
-    write.body = json::print(json::Object(arena).set("apiVersion", "authentication.k8s.io/v1").set("kind", "TokenRequest")
-                                 .set("spec", spec.build()).build());
+    spec.set("boundObjectRef", json::Object(arena)
+                                   .set("apiVersion", "v1")
+                                   .set("kind", "Pod")
+                                   .set("name", pod.metadata.name)
+                                   .set("uid", pod.metadata.uid)
+                                   .build());
+    Write write{.verb = Write::Verb::Create,
+                .resource = {"", "v1", "serviceaccounts"},
+                .namespace_ = pod.metadata.namespace_,
+                .name = pod.spec.serviceAccountName.empty() ? "default" : pod.spec.serviceAccountName,
+                .subresource = "token"};
+    write.body = json::print(json::Object(arena)
+                                 .set("apiVersion", "authentication.k8s.io/v1")
+                                 .set("kind", "TokenRequest")
+                                 .set("spec", spec.build())
+                                 .build());
     cluster_.write({std::move(write)}, client::Mode::Each,
                    [&loop = loop_, link = link_, uid = entry.uid, wish](std::vector<Result<client::Object>> results) {
                      loop.post([link, uid, wish, result = std::move(results.at(0))] {
@@ -289,12 +312,15 @@ bool NodeAgent::prepare(Entry& entry, const podspec::Pod& pod) {
 void NodeAgent::keepVolumes(Entry& entry, const podspec::Pod& pod) {
   // A pod that was found running has its volumes, but nobody keeps them up to date yet.
   if (!entry.volumesReady) {
-    if (entry.run.sandbox == Sandbox::Ready && entry.run.anyActive() && entry.run.retryAt <= loop_.now()) prepare(entry, pod);
+    if (entry.run.sandbox == Sandbox::Ready && entry.run.anyActive() && entry.run.retryAt <= loop_.now())
+      prepare(entry, pod);
     return;
   }
   for (const auto& [key, token] : entry.tokens) {
-    if (token.refreshAt <= loop_.now()) entry.volumesStale = true;
-    else wakeAt(entry, token.refreshAt);
+    if (token.refreshAt <= loop_.now())
+      entry.volumesStale = true;
+    else
+      wakeAt(entry, token.refreshAt);
   }
   if (entry.volumesStale) refreshVolumes(entry, pod);
 }
@@ -321,7 +347,8 @@ void NodeAgent::startContainer(Entry& entry, const podspec::Pod& pod, size_t ind
   int attempt = run.attempt + 1;
   ContainerSpec spec;
   if (options_.materialise) {
-    ContainerContext context{.images = &options_.images, .appletProgram = options_.appletProgram,
+    ContainerContext context{.images = &options_.images,
+                             .appletProgram = options_.appletProgram,
                              .simulatedDevices = options_.nodes[nodes_[entry.node].config].devices};
     context.logPath = fmt::format("{}/{}.log", logs, attempt);
     auto memory = nodes_[entry.node].allocatable.find("memory");
@@ -352,11 +379,13 @@ void NodeAgent::writeStatus(Entry& entry, const podspec::Pod& pod, json::Value o
   if (entry.writing) return;  // asked again when it is acknowledged
   if (entry.writeAfter > loop_.now()) return wakeAt(entry, entry.writeAfter);
   StatusFacts facts{.hostIp = options_.nodes[nodes_[entry.node].config].address,
-                    .over = wish.deleting ? decision.cleared : decision.over, .deleting = wish.deleting};
+                    .over = wish.deleting ? decision.cleared : decision.over,
+                    .deleting = wish.deleting};
   std::string patch = statusPatch(object, pod, entry.run, facts, loop_.now());
   if (patch.empty()) return;
   // Accepted, and yet it is not there: the API keeps it in another form. Saying it again at once would never end.
-  if (Time next = entry.lastPatchAt + kSamePatch; patch == entry.lastPatch && loop_.now() < next) return wakeAt(entry, next);
+  if (Time next = entry.lastPatchAt + kSamePatch; patch == entry.lastPatch && loop_.now() < next)
+    return wakeAt(entry, next);
   entry.patch = patch;
   Write write = podWrite(entry.key, entry.uid, Write::Verb::Patch);
   write.subresource = "status";

@@ -62,15 +62,17 @@ TEST(NodeAgent, crashedContainersRestAndRestart) {
 TEST(NodeAgent, initContainersInOrderThenSidecarsBesideTheRest) {
   Harness h;
   h.startAgent();
-  std::string spec = fmt::format(R"("restartPolicy":"Never","initContainers":[{},{},{}],)", Harness::containerText("one", "5s"),
-                                 Harness::containerText("side", "forever", 0, R"("restartPolicy":"Always",)"),
-                                 Harness::containerText("two", "5s"));
+  std::string spec =
+      fmt::format(R"("restartPolicy":"Never","initContainers":[{},{},{}],)", Harness::containerText("one", "5s"),
+                  Harness::containerText("side", "forever", 0, R"("restartPolicy":"Always",)"),
+                  Harness::containerText("two", "5s"));
   h.createPod("a", "10s", spec);
   h.run(1s);
   auto pod = h.pod("a");
   EXPECT_EQ(h.phase("a"), "Pending");
   EXPECT_EQ(h.condition(pod, "Initialized")["message"].asString(), "containers with incomplete status: [one side two]");
-  EXPECT_EQ(pod.root.at({"status", "containerStatuses"})[0].at({"state", "waiting", "reason"}).asString(), "PodInitializing");
+  EXPECT_EQ(pod.root.at({"status", "containerStatuses"})[0].at({"state", "waiting", "reason"}).asString(),
+            "PodInitializing");
   h.run(10s);
   pod = h.pod("a");
   EXPECT_EQ(h.phase("a"), "Running");
@@ -282,7 +284,8 @@ TEST(NodeAgent, probes) {
   EXPECT_EQ(pod.root.at({"status", "containerStatuses"})[0].at({"lastState", "terminated", "exitCode"}).asInt(), 143);
 }
 
-// ---- killed at every step ------------------------------------------------------------------------------------------------
+// ---- killed at every step
+// ------------------------------------------------------------------------------------------------
 
 /// What must not depend on crashes: the status without the times and addresses.
 std::string essence(const json::Doc& pod) {
@@ -294,7 +297,8 @@ std::string essence(const json::Doc& pod) {
                          terminated["reason"].asString(), terminated["exitCode"].asInt(-1));
     }
   for (json::Value condition : pod["status"]["conditions"].items())
-    out += fmt::format(" {}={}/{}", condition["type"].asString(), condition["status"].asString(), condition["reason"].asString());
+    out += fmt::format(" {}={}/{}", condition["type"].asString(), condition["status"].asString(),
+                       condition["reason"].asString());
   return out;
 }
 
@@ -346,19 +350,22 @@ TEST_P(CrashedAnywhere, endsAsIfUninterrupted) {
   for (int at = 0; at < steps; ++at) EXPECT_EQ(live(GetParam(), at).first, expected) << "killed before step " << at;
 }
 
-INSTANTIATE_TEST_SUITE_P(Lives, CrashedAnywhere, ::testing::Values(
-    Life{"succeeds", R"("restartPolicy":"Never",)"},
-    Life{"fails", R"("restartPolicy":"Never",)", "", "", 7},
-    Life{"with init container", fmt::format(R"("restartPolicy":"Never","initContainers":[{},{}],)",
-                                            Harness::containerText("one", "2s"), Harness::containerText("two", "2s"))},
-    Life{"with sidecar", fmt::format(R"("restartPolicy":"Never","initContainers":[{}],)",
-                                     Harness::containerText("side", "forever", 0, R"("restartPolicy":"Always",)"))},
-    Life{"crash loop", R"("restartPolicy":"OnFailure",)", "", "", 1, "2s"},
-    Life{"deadline", R"("restartPolicy":"Never","activeDeadlineSeconds":4,)", "", "", 0, "forever"},
-    Life{"deleted", R"("restartPolicy":"Always",)", "", "", 0, "forever", true},
-    Life{"deleted with finalizer", R"("restartPolicy":"Always",)", "", R"("finalizers":["a.b/c"],)", 0, "forever", true},
-    Life{"turned away", R"("restartPolicy":"Never",)", R"("resources":{"requests":{"cpu":"5"}},)"},
-    Life{"with a card", R"("restartPolicy":"Never",)", R"("resources":{"limits":{"nvidia.com/gpu":"1"}},)"}));
+INSTANTIATE_TEST_SUITE_P(
+    Lives, CrashedAnywhere,
+    ::testing::Values(
+        Life{"succeeds", R"("restartPolicy":"Never",)"}, Life{"fails", R"("restartPolicy":"Never",)", "", "", 7},
+        Life{"with init container",
+             fmt::format(R"("restartPolicy":"Never","initContainers":[{},{}],)", Harness::containerText("one", "2s"),
+                         Harness::containerText("two", "2s"))},
+        Life{"with sidecar", fmt::format(R"("restartPolicy":"Never","initContainers":[{}],)",
+                                         Harness::containerText("side", "forever", 0, R"("restartPolicy":"Always",)"))},
+        Life{"crash loop", R"("restartPolicy":"OnFailure",)", "", "", 1, "2s"},
+        Life{"deadline", R"("restartPolicy":"Never","activeDeadlineSeconds":4,)", "", "", 0, "forever"},
+        Life{"deleted", R"("restartPolicy":"Always",)", "", "", 0, "forever", true},
+        Life{"deleted with finalizer", R"("restartPolicy":"Always",)", "", R"("finalizers":["a.b/c"],)", 0, "forever",
+             true},
+        Life{"turned away", R"("restartPolicy":"Never",)", R"("resources":{"requests":{"cpu":"5"}},)"},
+        Life{"with a card", R"("restartPolicy":"Never",)", R"("resources":{"limits":{"nvidia.com/gpu":"1"}},)"}));
 
 }  // namespace
 }  // namespace stoker::node::testing

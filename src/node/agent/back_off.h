@@ -1,7 +1,9 @@
 // back_off.h: how long a crashed container rests before its next run: kubelet's CrashLoopBackOff. The first restart is
-// immediate, then base, 2 base, 4 base ... up to the maximum; a run that lasted longer than `resetAfter` starts it anew.
+// immediate, then base, 2 base, 4 base ... up to the maximum; a run that lasted longer than `resetAfter` starts it
+// anew.
 //
-// A pure fold over the ends of runs, so that an agent that was restarted reaches the same answer from the runtime's records.
+// A pure fold over the ends of runs, so that an agent that was restarted reaches the same answer from the runtime's
+// records.
 #pragma once
 
 #include <algorithm>

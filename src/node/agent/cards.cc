@@ -68,8 +68,10 @@ Result<Cards> cardsOf(const podspec::PodSpec& spec, const podspec::Container& co
         first += wanted(other, resource);
       }
     if (first + mine > static_cast<int64_t>(indices.size()))
-      return Error(Reason::Invalid, fmt::format("container \"{}\" asks for {} {}, but the pod was given {} and {} of them are "
-                                                "other containers'", container.name, mine, resource, indices.size(), first));
+      return Error(Reason::Invalid,
+                   fmt::format("container \"{}\" asks for {} {}, but the pod was given {} and {} of them are "
+                               "other containers'",
+                               container.name, mine, resource, indices.size(), first));
     out[resource].assign(indices.begin() + first, indices.begin() + first + mine);
   }
   return out;

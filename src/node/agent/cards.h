@@ -1,5 +1,5 @@
-// cards.h: which devices a container gets. The scheduler picks them for the pod (decision 12); here they are split among its
-// containers, or picked for a pod that was placed by somebody else.
+// cards.h: which devices a container gets. The scheduler picks them for the pod (decision 12); here they are split
+// among its containers, or picked for a pod that was placed by somebody else.
 #pragma once
 
 #include <map>
@@ -21,8 +21,8 @@ std::string formatCards(const Cards& cards);
 /// their cards are handed on. Invalid when the pod's containers ask for more than there are.
 Result<Cards> cardsOf(const podspec::PodSpec& spec, const podspec::Container& container, const Cards& cards);
 
-/// Lowest free indices for a pod without an annotation; nullopt when it needs no devices of `inventory` (resource -> count).
-/// Invalid when they do not suffice.
+/// Lowest free indices for a pod without an annotation; nullopt when it needs no devices of `inventory` (resource ->
+/// count). Invalid when they do not suffice.
 Result<std::optional<Cards>> pickCards(const podspec::PodSpec& spec, const std::map<std::string, int>& inventory,
                                        const std::map<std::string, std::set<int>>& taken);
 

@@ -34,8 +34,9 @@ std::variant<ContainerSpec, StartProblem> makeContainerSpec(Files& files, const 
   const ImageRule& rule = context.images->find(container.image);
   if (rule.root != "host") {
     if (!files.isDirectory(rule.root))
-      return StartProblem{"ErrImagePull", fmt::format("image \"{}\": its root {} does not exist; see \"{}\" in images.yaml",
-                                                      container.image, rule.root, rule.image)};
+      return StartProblem{"ErrImagePull",
+                          fmt::format("image \"{}\": its root {} does not exist; see \"{}\" in images.yaml",
+                                      container.image, rule.root, rule.image)};
     spec.root.kind = RootFs::Kind::Directory;
     spec.root.directory = rule.root;
   }
@@ -48,8 +49,10 @@ std::variant<ContainerSpec, StartProblem> makeContainerSpec(Files& files, const 
     if (!given.contains(name)) spec.env.push_back(name + "=" + value);
   std::string path;
   for (const auto& [name, value] : environment->ordered) {
-    if (name == "PATH") path = value;
-    else spec.env.push_back(name + "=" + value);
+    if (name == "PATH")
+      path = value;
+    else
+      spec.env.push_back(name + "=" + value);
   }
   if (rule.applets && !context.appletProgram.empty()) {
     if (path.empty()) path = rule.env.contains("PATH") ? rule.env.at("PATH") : kDefaultPath;
@@ -66,7 +69,8 @@ std::variant<ContainerSpec, StartProblem> makeContainerSpec(Files& files, const 
     spec.env.push_back("NVIDIA_VISIBLE_DEVICES=" + listOf(gpus->second));
     if (!context.simulatedDevices.contains(kGpuResource)) {
       for (int index : gpus->second) spec.devices.push_back(fmt::format("/dev/nvidia{}", index));
-      for (const char* shared : {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"}) spec.devices.push_back(shared);
+      for (const char* shared : {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"})
+        spec.devices.push_back(shared);
     }
   }
 
@@ -79,21 +83,25 @@ std::variant<ContainerSpec, StartProblem> makeContainerSpec(Files& files, const 
     words(container.args, true);
   } else {
     words(rule.command, false);
-    if (container.args.empty()) words(rule.args, false);
-    else words(container.args, true);
+    if (container.args.empty())
+      words(rule.args, false);
+    else
+      words(container.args, true);
   }
   if (spec.argv.empty())
-    return StartProblem{"CreateContainerError",
-                        fmt::format("image \"{}\": no command specified; give the container a command, or the image one in "
-                                    "images.yaml", container.image)};
+    return StartProblem{
+        "CreateContainerError",
+        fmt::format("image \"{}\": no command specified; give the container a command, or the image one in "
+                    "images.yaml",
+                    container.image)};
   spec.workingDir = container.workingDir.empty() ? rule.workingDir : container.workingDir;
 
   auto mounts = containerMounts(files, container, volumes, *environment);
   if (!mounts.ok()) return configError(mounts.error().message);
   spec.mounts = std::move(*mounts);
   if (rule.applets && !context.appletProgram.empty())
-    spec.mounts.push_back({.source = context.appletProgram, .target = std::string(kAppletDirectory) + "/nslookup",
-                           .readOnly = true});
+    spec.mounts.push_back(
+        {.source = context.appletProgram, .target = std::string(kAppletDirectory) + "/nslookup", .readOnly = true});
 
   const auto& security = container.securityContext;
   const auto& podSecurity = pod.spec.securityContext;
@@ -101,8 +109,9 @@ std::variant<ContainerSpec, StartProblem> makeContainerSpec(Files& files, const 
   spec.gid = idOr(security.runAsGroup, podSecurity.runAsGroup);
   bool nonRoot = security.runAsNonRoot ? *security.runAsNonRoot : podSecurity.runAsNonRoot.value_or(false);
   if (nonRoot && spec.uid == 0)
-    return configError(fmt::format("container has runAsNonRoot and image will run as root (pod: \"{}_{}({})\", container: {})",
-                                   pod.metadata.name, pod.metadata.namespace_, pod.metadata.uid, container.name));
+    return configError(
+        fmt::format("container has runAsNonRoot and image will run as root (pod: \"{}_{}({})\", container: {})",
+                    pod.metadata.name, pod.metadata.namespace_, pod.metadata.uid, container.name));
   for (int64_t group : podSecurity.supplementalGroups) spec.supplementaryGroups.push_back(static_cast<uint32_t>(group));
   if (podSecurity.fsGroup) spec.supplementaryGroups.push_back(static_cast<uint32_t>(*podSecurity.fsGroup));
   spec.privileged = security.privileged;

@@ -15,15 +15,15 @@ inline constexpr const char* kAppletDirectory = "/run/stoker/applets";
 
 struct ContainerContext {
   const ImageMap* images = nullptr;
-  std::string appletProgram;      ///< host path of the program that answers to the applets' names
-  std::string logPath;            ///< of this run
+  std::string appletProgram;  ///< host path of the program that answers to the applets' names
+  std::string logPath;        ///< of this run
   int64_t nodeMemoryBytes = 0;
   std::map<std::string, int> simulatedDevices;  ///< resource -> count; only the variable is set for these
 };
 
 /// Why a container cannot be started now: the waiting reason and message that kubelet would show.
 struct StartProblem {
-  std::string reason;   ///< CreateContainerConfigError, ErrImagePull, CreateContainerError
+  std::string reason;  ///< CreateContainerConfigError, ErrImagePull, CreateContainerError
   std::string message;
   bool operator==(const StartProblem&) const = default;
 };
@@ -36,7 +36,7 @@ std::variant<ContainerSpec, StartProblem> makeContainerSpec(Files& files, const 
 
 struct SandboxContext {
   std::string clusterDomain = "cluster.local";
-  std::string dnsServer;   ///< the platform's; empty: pods use the host's resolv.conf
+  std::string dnsServer;  ///< the platform's; empty: pods use the host's resolv.conf
   int64_t podPidsLimit = 0;
 };
 

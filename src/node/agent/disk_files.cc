@@ -37,10 +37,12 @@ Result<void> own(const std::string& path, unsigned mode, std::optional<int64_t> 
 }
 
 bool isTmpfs(const std::string& path) {
-  struct statfs own{};
-  struct stat self{}, parent{};
+  struct statfs own {};
+  struct stat self {
+  }, parent{};
   if (::statfs(path.c_str(), &own) != 0 || own.f_type != kTmpfsMagic) return false;
-  return ::stat(path.c_str(), &self) == 0 && ::stat((path + "/..").c_str(), &parent) == 0 && self.st_dev != parent.st_dev;
+  return ::stat(path.c_str(), &self) == 0 && ::stat((path + "/..").c_str(), &parent) == 0 &&
+         self.st_dev != parent.st_dev;
 }
 
 Result<void> writeNew(const std::string& path, std::string_view content, unsigned mode) {
@@ -65,11 +67,12 @@ Result<void> writeNew(const std::string& path, std::string_view content, unsigne
 bool holds(const std::string& directory, const std::vector<VolumeFile>& files, std::optional<int64_t> group) {
   std::error_code error;
   size_t count = 0;
-  for (auto it = fs::recursive_directory_iterator(directory, error); !error && it != fs::recursive_directory_iterator(); it.increment(error))
+  for (auto it = fs::recursive_directory_iterator(directory, error); !error && it != fs::recursive_directory_iterator();
+       it.increment(error))
     count += it->is_regular_file(error);
   if (error || count != files.size()) return false;
   for (const VolumeFile& file : files) {
-    struct stat info{};
+    struct stat info {};
     std::string path = directory + "/" + file.path;
     unsigned mode = file.mode | (group ? 0040u : 0u);
     if (::stat(path.c_str(), &info) != 0 || (info.st_mode & 07777u) != mode) return false;
@@ -153,14 +156,16 @@ Result<void> DiskFiles::writeVolume(const std::string& directory, const std::vec
   }
   for (const std::string& name : entries(directory)) {
     if (name == kData || name == stamped) continue;
-    if (name.starts_with("..")) removeDirectory(directory + "/" + name);
-    else if (!tops.contains(name)) ::unlink((directory + "/" + name).c_str());
+    if (name.starts_with(".."))
+      removeDirectory(directory + "/" + name);
+    else if (!tops.contains(name))
+      ::unlink((directory + "/" + name).c_str());
   }
   return {};
 }
 
 Result<void> DiskFiles::prepareHostPath(const std::string& path, const std::string& type) {
-  struct stat info{};
+  struct stat info {};
   bool exists = ::stat(path.c_str(), &info) == 0;
   auto wrong = [&](const char* what) {
     return Error(Reason::NotFound, fmt::format("hostPath type check failed: {} is not {}", path, what));
@@ -200,7 +205,7 @@ Result<std::string> DiskFiles::subPath(const std::string& volume, const std::str
   if (!fs::exists(target, error)) {
     STOKER_CHECK(makeDirectories(text, 0755));
     // As its volume: a pod of another user may write there.
-    struct stat info{};
+    struct stat info {};
     if (::stat(volume.c_str(), &info) == 0) {
       ::chmod(text.c_str(), info.st_mode & 07777u);
       (void)!::chown(text.c_str(), info.st_uid, info.st_gid);
@@ -246,7 +251,7 @@ std::vector<std::string> DiskFiles::entries(const std::string& directory) {
 }
 
 bool DiskFiles::isDirectory(const std::string& path) {
-  struct stat info{};
+  struct stat info {};
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 

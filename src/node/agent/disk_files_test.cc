@@ -16,7 +16,9 @@ namespace fs = std::filesystem;
 
 class DiskFilesTest : public ::testing::Test {
  protected:
-  DiskFilesTest() : root_(fs::temp_directory_path() / ("stoker-files-" + std::to_string(::getpid()))) { fs::create_directories(root_); }
+  DiskFilesTest() : root_(fs::temp_directory_path() / ("stoker-files-" + std::to_string(::getpid()))) {
+    fs::create_directories(root_);
+  }
   ~DiskFilesTest() override {
     files_.unmountBelow(root_.string());
     fs::remove_all(root_);
@@ -50,7 +52,8 @@ TEST_F(DiskFilesTest, volumesAreSwappedAtOnce) {
 }
 
 TEST_F(DiskFilesTest, hostPathTypes) {
-  EXPECT_EQ(files_.prepareHostPath(at("no"), "Directory").error().message, "hostPath type check failed: " + at("no") + " is not a directory");
+  EXPECT_EQ(files_.prepareHostPath(at("no"), "Directory").error().message,
+            "hostPath type check failed: " + at("no") + " is not a directory");
   EXPECT_TRUE(files_.prepareHostPath(at("d"), "DirectoryOrCreate").ok());
   EXPECT_TRUE(files_.isDirectory(at("d")));
   EXPECT_TRUE(files_.prepareHostPath(at("f"), "FileOrCreate").ok());
@@ -73,14 +76,17 @@ TEST_F(DiskFilesTest, memoryVolumes) {
   ASSERT_TRUE(files_.makeMemoryDirectory(at("m"), 1 << 20, {}).ok());
   ASSERT_TRUE(files_.makeMemoryDirectory(at("m"), 1 << 20, {}).ok()) << "again";
   files_.unmountBelow(at("m"));
-  struct stat own{}, parent{};
+  struct stat own {
+  }, parent{};
   ::stat(at("m").c_str(), &own);
   ::stat(root_.c_str(), &parent);
   EXPECT_EQ(own.st_dev, parent.st_dev);
 }
 
 TEST(MountInfo, theMountThatHoldsAPathDecides) {
-  std::string info = "1 0 8:1 / / rw shared:1 - ext4 /dev/a rw\n2 1 0:5 / /data rw - ext4 /dev/b rw\n3 1 0:6 / /data/x rw master:4 shared:9 - tmpfs t rw\n";
+  std::string info =
+      "1 0 8:1 / / rw shared:1 - ext4 /dev/a rw\n2 1 0:5 / /data rw - ext4 /dev/b rw\n3 1 0:6 / /data/x rw master:4 "
+      "shared:9 - tmpfs t rw\n";
   EXPECT_TRUE(mountIsShared(info, "/var/lib"));
   EXPECT_FALSE(mountIsShared(info, "/data/pods"));
   EXPECT_TRUE(mountIsShared(info, "/data/x/y"));

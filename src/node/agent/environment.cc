@@ -23,8 +23,9 @@ Result<std::optional<std::string>> keyValue(const Objects& objects, const podspe
   auto value = data->find(ref.key);
   if (value != data->end()) return std::optional<std::string>(value->second);
   if (ref.optional) return std::optional<std::string>();
-  return Error(Reason::NotFound, fmt::format("couldn't find key {} in {} {}/{}", ref.key,
-                                             std::string_view(kind) == "secret" ? "Secret" : "ConfigMap", ns, ref.name));
+  return Error(Reason::NotFound,
+               fmt::format("couldn't find key {} in {} {}/{}", ref.key,
+                           std::string_view(kind) == "secret" ? "Secret" : "ConfigMap", ns, ref.name));
 }
 
 }  // namespace
@@ -36,19 +37,24 @@ bool isEnvironmentName(std::string_view name) {
   return true;
 }
 
-Result<Environment> containerEnvironment(const podspec::Pod& pod, const podspec::Container& container, const PodFacts& facts) {
+Result<Environment> containerEnvironment(const podspec::Pod& pod, const podspec::Container& container,
+                                         const PodFacts& facts) {
   Environment out;
   std::map<std::string, size_t> places;
   auto put = [&](const std::string& name, std::string value) {
     out.byName[name] = value;
     auto [it, added] = places.emplace(name, out.ordered.size());
-    if (added) out.ordered.emplace_back(name, std::move(value));
-    else out.ordered[it->second].second = std::move(value);
+    if (added)
+      out.ordered.emplace_back(name, std::move(value));
+    else
+      out.ordered[it->second].second = std::move(value);
   };
   const std::string& ns = pod.metadata.namespace_;
 
   for (const auto& from : container.envFrom) {
-    const podspec::ObjectKeyRef* ref = from.configMapRef ? &*from.configMapRef : from.secretRef ? &*from.secretRef : nullptr;
+    const podspec::ObjectKeyRef* ref = from.configMapRef ? &*from.configMapRef
+                                       : from.secretRef  ? &*from.secretRef
+                                                         : nullptr;
     if (!ref) continue;
     bool secret = !from.configMapRef;
     const char* kind = secret ? "secret" : "configmap";
@@ -58,8 +64,10 @@ Result<Environment> containerEnvironment(const podspec::Pod& pod, const podspec:
       return Error(Reason::NotFound, fmt::format("{} \"{}\" not found", kind, ref->name));
     }
     for (const auto& [key, value] : *data) {
-      if (isEnvironmentName(from.prefix + key)) put(from.prefix + key, value);
-      else out.skipped.push_back(ref->name + "/" + key);
+      if (isEnvironmentName(from.prefix + key))
+        put(from.prefix + key, value);
+      else
+        out.skipped.push_back(ref->name + "/" + key);
     }
   }
 
@@ -89,7 +97,8 @@ Result<Environment> containerEnvironment(const podspec::Pod& pod, const podspec:
       if (value) put(var.name, std::move(*value));
     } else {
       return Error(Reason::BadRequest, fmt::format("env {}: valueFrom names no source that this node knows (fieldRef, "
-                                                   "resourceFieldRef, configMapKeyRef, secretKeyRef)", var.name));
+                                                   "resourceFieldRef, configMapKeyRef, secretKeyRef)",
+                                                   var.name));
     }
   }
   for (const auto& [name, value] : facts.services)

@@ -11,9 +11,11 @@ struct Environment {
   std::vector<std::string> skipped;  ///< keys of envFrom that are no variable names: "configMap/key"
 };
 
-/// Service variables, overridden by envFrom in order, overridden by env in order. $(NAME) in a value sees what stands before
-/// it. NotFound: a ConfigMap, Secret or key that is not optional is missing (upstream's text); BadRequest: a bad reference.
-Result<Environment> containerEnvironment(const podspec::Pod& pod, const podspec::Container& container, const PodFacts& facts);
+/// Service variables, overridden by envFrom in order, overridden by env in order. $(NAME) in a value sees what stands
+/// before it. NotFound: a ConfigMap, Secret or key that is not optional is missing (upstream's text); BadRequest: a bad
+/// reference.
+Result<Environment> containerEnvironment(const podspec::Pod& pod, const podspec::Container& container,
+                                         const PodFacts& facts);
 
 /// A name that a shell and execve can carry: no '=', printable ASCII, not empty.
 bool isEnvironmentName(std::string_view name);

@@ -15,8 +15,10 @@ podspec::Pod podFrom(const std::string& text) {
 }
 
 podspec::Pod podWith(const std::string& container) {
-  return podFrom(R"({"metadata":{"name":"p","namespace":"ns","uid":"u","labels":{"app":"x"},"annotations":{"a":"line\n2"}},
-      "spec":{"nodeName":"n1","serviceAccountName":"sa","containers":[{"name":"c",)" + container + "}]}}");
+  return podFrom(
+      R"({"metadata":{"name":"p","namespace":"ns","uid":"u","labels":{"app":"x"},"annotations":{"a":"line\n2"}},
+      "spec":{"nodeName":"n1","serviceAccountName":"sa","containers":[{"name":"c",)" +
+      container + "}]}}");
 }
 
 PodFacts facts() {
@@ -39,12 +41,16 @@ class Expand : public ::testing::TestWithParam<ExpandCase> {};
 TEST_P(Expand, asUpstream) {
   EXPECT_EQ(expand(GetParam().text, {{"A", "1"}, {"B", "$(A)"}, {"E", ""}}), GetParam().expected);
 }
-INSTANTIATE_TEST_SUITE_P(Cases, Expand, ::testing::Values(
-    ExpandCase{"a known name", "x$(A)y", "x1y"}, ExpandCase{"an unknown name stays", "$(Z)", "$(Z)"},
-    ExpandCase{"doubled dollar", "$$(A)", "$(A)"}, ExpandCase{"thrice", "$$$(A)", "$1"},
-    ExpandCase{"values are not expanded again", "$(B)", "$(A)"}, ExpandCase{"empty value", "[$(E)]", "[]"},
-    ExpandCase{"open end", "$(A", "$(A"}, ExpandCase{"dollar at the end", "a$", "a$"}, ExpandCase{"shell style stays", "$A ${A}", "$A ${A}"},
-    ExpandCase{"nested parentheses", "$(A$(A))", "$(A$(A))"}, ExpandCase{"empty name", "$()", "$()"}));
+INSTANTIATE_TEST_SUITE_P(
+    Cases, Expand,
+    ::testing::Values(ExpandCase{"a known name", "x$(A)y", "x1y"}, ExpandCase{"an unknown name stays", "$(Z)", "$(Z)"},
+                      ExpandCase{"doubled dollar", "$$(A)", "$(A)"}, ExpandCase{"thrice", "$$$(A)", "$1"},
+                      ExpandCase{"values are not expanded again", "$(B)", "$(A)"},
+                      ExpandCase{"empty value", "[$(E)]", "[]"}, ExpandCase{"open end", "$(A", "$(A"},
+                      ExpandCase{"dollar at the end", "a$", "a$"},
+                      ExpandCase{"shell style stays", "$A ${A}", "$A ${A}"},
+                      ExpandCase{"nested parentheses", "$(A$(A))", "$(A$(A))"},
+                      ExpandCase{"empty name", "$()", "$()"}));
 
 struct EnvCase {
   const char* name;
@@ -68,34 +74,64 @@ TEST_P(Env, asKubelet) {
   EXPECT_EQ(it == environment->byName.end() ? std::nullopt : std::optional(it->second), GetParam().expected);
 }
 std::string var(const std::string& source) { return R"("env":[{"name":"V","valueFrom":{)" + source + "}}]"; }
-INSTANTIATE_TEST_SUITE_P(Cases, Env, ::testing::Values(
-    EnvCase{"plain", R"("env":[{"name":"V","value":"1"}])", "V", "1"},
-    EnvCase{"sees earlier ones", R"x("env":[{"name":"A","value":"1"},{"name":"V","value":"$(A)$(B)"},{"name":"B","value":"2"}])x", "V", "1$(B)"},
-    EnvCase{"sees services", R"x("env":[{"name":"V","value":"$(KUBERNETES_SERVICE_HOST)"}])x", "V", "10.1.0.1"},
-    EnvCase{"services are there", R"("env":[])", "X_SERVICE_HOST", "10.2.0.1"},
-    EnvCase{"and overridden", R"("env":[{"name":"X_SERVICE_HOST","value":"mine"}])", "X_SERVICE_HOST", "mine"},
-    EnvCase{"name", var(R"("fieldRef":{"fieldPath":"metadata.name"})"), "V", "p"},
-    EnvCase{"label", var(R"("fieldRef":{"fieldPath":"metadata.labels['app']"})"), "V", "x"},
-    EnvCase{"missing label is empty", var(R"("fieldRef":{"fieldPath":"metadata.labels['no']"})"), "V", ""},
-    EnvCase{"pod ip", var(R"("fieldRef":{"fieldPath":"status.podIP"})"), "V", "10.1.0.2"},
-    EnvCase{"host ip", var(R"("fieldRef":{"fieldPath":"status.hostIP"})"), "V", "10.0.0.1"},
-    EnvCase{"node", var(R"("fieldRef":{"fieldPath":"spec.nodeName"})"), "V", "n1"},
-    EnvCase{"account", var(R"("fieldRef":{"fieldPath":"spec.serviceAccountName"})"), "V", "sa"},
-    EnvCase{"all labels only as a volume", var(R"("fieldRef":{"fieldPath":"metadata.labels"})"), "V", {}, "unsupported fieldPath: metadata.labels"},
-    EnvCase{"cpu limit rounds up", R"("resources":{"limits":{"cpu":"1500m"}},)" + var(R"("resourceFieldRef":{"resource":"limits.cpu"})"), "V", "2"},
-    EnvCase{"cpu in millis", R"("resources":{"limits":{"cpu":"1500m"}},)" + var(R"("resourceFieldRef":{"resource":"limits.cpu","divisor":"1m"})"), "V", "1500"},
-    EnvCase{"memory by Mi", R"("resources":{"requests":{"memory":"1Gi"}},)" + var(R"("resourceFieldRef":{"resource":"requests.memory","divisor":"1Mi"})"), "V", "1024"},
-    EnvCase{"no limit is the node's", var(R"("resourceFieldRef":{"resource":"limits.cpu"})"), "V", "4"},
-    EnvCase{"config map key", var(R"("configMapKeyRef":{"name":"conf","key":"a"})"), "V", "1"},
-    EnvCase{"secret key", var(R"("secretKeyRef":{"name":"sec","key":"p"})"), "V", "s3"},
-    EnvCase{"missing config map", var(R"("configMapKeyRef":{"name":"gone","key":"a"})"), "V", {}, "configmap \"gone\" not found"},
-    EnvCase{"missing key", var(R"("configMapKeyRef":{"name":"conf","key":"z"})"), "V", {}, "couldn't find key z in ConfigMap ns/conf"},
-    EnvCase{"missing secret key", var(R"("secretKeyRef":{"name":"sec","key":"z"})"), "V", {}, "couldn't find key z in Secret ns/sec"},
-    EnvCase{"optional and missing", var(R"("configMapKeyRef":{"name":"gone","key":"a","optional":true})"), "V", std::nullopt},
-    EnvCase{"envFrom with prefix", R"("envFrom":[{"prefix":"P_","configMapRef":{"name":"conf"}}])", "P_a", "1"},
-    EnvCase{"env over envFrom", R"("envFrom":[{"configMapRef":{"name":"conf"}}],"env":[{"name":"a","value":"9"}])", "a", "9"},
-    EnvCase{"envFrom missing", R"("envFrom":[{"secretRef":{"name":"no"}}])", "a", {}, "secret \"no\" not found"},
-    EnvCase{"envFrom optional", R"("envFrom":[{"secretRef":{"name":"no","optional":true}}])", "a", std::nullopt}));
+INSTANTIATE_TEST_SUITE_P(
+    Cases, Env,
+    ::testing::Values(
+        EnvCase{"plain", R"("env":[{"name":"V","value":"1"}])", "V", "1"},
+        EnvCase{"sees earlier ones",
+                R"x("env":[{"name":"A","value":"1"},{"name":"V","value":"$(A)$(B)"},{"name":"B","value":"2"}])x", "V",
+                "1$(B)"},
+        EnvCase{"sees services", R"x("env":[{"name":"V","value":"$(KUBERNETES_SERVICE_HOST)"}])x", "V", "10.1.0.1"},
+        EnvCase{"services are there", R"("env":[])", "X_SERVICE_HOST", "10.2.0.1"},
+        EnvCase{"and overridden", R"("env":[{"name":"X_SERVICE_HOST","value":"mine"}])", "X_SERVICE_HOST", "mine"},
+        EnvCase{"name", var(R"("fieldRef":{"fieldPath":"metadata.name"})"), "V", "p"},
+        EnvCase{"label", var(R"("fieldRef":{"fieldPath":"metadata.labels['app']"})"), "V", "x"},
+        EnvCase{"missing label is empty", var(R"("fieldRef":{"fieldPath":"metadata.labels['no']"})"), "V", ""},
+        EnvCase{"pod ip", var(R"("fieldRef":{"fieldPath":"status.podIP"})"), "V", "10.1.0.2"},
+        EnvCase{"host ip", var(R"("fieldRef":{"fieldPath":"status.hostIP"})"), "V", "10.0.0.1"},
+        EnvCase{"node", var(R"("fieldRef":{"fieldPath":"spec.nodeName"})"), "V", "n1"},
+        EnvCase{"account", var(R"("fieldRef":{"fieldPath":"spec.serviceAccountName"})"), "V", "sa"},
+        EnvCase{"all labels only as a volume",
+                var(R"("fieldRef":{"fieldPath":"metadata.labels"})"),
+                "V",
+                {},
+                "unsupported fieldPath: metadata.labels"},
+        EnvCase{"cpu limit rounds up",
+                R"("resources":{"limits":{"cpu":"1500m"}},)" + var(R"("resourceFieldRef":{"resource":"limits.cpu"})"),
+                "V", "2"},
+        EnvCase{"cpu in millis",
+                R"("resources":{"limits":{"cpu":"1500m"}},)" +
+                    var(R"("resourceFieldRef":{"resource":"limits.cpu","divisor":"1m"})"),
+                "V", "1500"},
+        EnvCase{"memory by Mi",
+                R"("resources":{"requests":{"memory":"1Gi"}},)" +
+                    var(R"("resourceFieldRef":{"resource":"requests.memory","divisor":"1Mi"})"),
+                "V", "1024"},
+        EnvCase{"no limit is the node's", var(R"("resourceFieldRef":{"resource":"limits.cpu"})"), "V", "4"},
+        EnvCase{"config map key", var(R"("configMapKeyRef":{"name":"conf","key":"a"})"), "V", "1"},
+        EnvCase{"secret key", var(R"("secretKeyRef":{"name":"sec","key":"p"})"), "V", "s3"},
+        EnvCase{"missing config map",
+                var(R"("configMapKeyRef":{"name":"gone","key":"a"})"),
+                "V",
+                {},
+                "configmap \"gone\" not found"},
+        EnvCase{"missing key",
+                var(R"("configMapKeyRef":{"name":"conf","key":"z"})"),
+                "V",
+                {},
+                "couldn't find key z in ConfigMap ns/conf"},
+        EnvCase{"missing secret key",
+                var(R"("secretKeyRef":{"name":"sec","key":"z"})"),
+                "V",
+                {},
+                "couldn't find key z in Secret ns/sec"},
+        EnvCase{"optional and missing", var(R"("configMapKeyRef":{"name":"gone","key":"a","optional":true})"), "V",
+                std::nullopt},
+        EnvCase{"envFrom with prefix", R"("envFrom":[{"prefix":"P_","configMapRef":{"name":"conf"}}])", "P_a", "1"},
+        EnvCase{"env over envFrom", R"("envFrom":[{"configMapRef":{"name":"conf"}}],"env":[{"name":"a","value":"9"}])",
+                "a", "9"},
+        EnvCase{"envFrom missing", R"("envFrom":[{"secretRef":{"name":"no"}}])", "a", {}, "secret \"no\" not found"},
+        EnvCase{"envFrom optional", R"("envFrom":[{"secretRef":{"name":"no","optional":true}}])", "a", std::nullopt}));
 
 TEST(Env, keysThatAreNoNamesAreSkippedAndNamed) {
   auto pod = podWith(R"("envFrom":[{"configMapRef":{"name":"conf"}}])");
@@ -106,7 +142,9 @@ TEST(Env, keysThatAreNoNamesAreSkippedAndNamed) {
 
 TEST(ServiceVariables, asUpstream) {
   Variables out;
-  addServiceVariables(out, "my-db", "10.3.0.1", {{.name = "pg-main", .protocol = "TCP", .port = 5432}, {.name = "dns", .protocol = "UDP", .port = 53}});
+  addServiceVariables(
+      out, "my-db", "10.3.0.1",
+      {{.name = "pg-main", .protocol = "TCP", .port = 5432}, {.name = "dns", .protocol = "UDP", .port = 53}});
   EXPECT_EQ(out["MY_DB_SERVICE_HOST"], "10.3.0.1");
   EXPECT_EQ(out["MY_DB_SERVICE_PORT"], "5432");
   EXPECT_EQ(out["MY_DB_SERVICE_PORT_PG_MAIN"], "5432");
@@ -117,7 +155,8 @@ TEST(ServiceVariables, asUpstream) {
   EXPECT_TRUE(headless.empty());
 }
 
-// ---- volumes -------------------------------------------------------------------------------------------------------------
+// ---- volumes
+// -------------------------------------------------------------------------------------------------------------
 
 struct VolumeCase {
   const char* name;
@@ -128,8 +167,9 @@ struct VolumeCase {
 void PrintTo(const VolumeCase& c, std::ostream* out) { *out << c.name; }
 class Volumes : public ::testing::TestWithParam<VolumeCase> {};
 TEST_P(Volumes, planned) {
-  auto pod = podFrom(R"({"metadata":{"name":"p","namespace":"ns","labels":{"a":"1","b":"x\"y"}},"spec":{"volumes":[{"name":"v",)" +
-                     GetParam().volume + R"(}],"containers":[{"name":"c","resources":{"limits":{"cpu":"2"}}}]}})");
+  auto pod = podFrom(
+      R"({"metadata":{"name":"p","namespace":"ns","labels":{"a":"1","b":"x\"y"}},"spec":{"volumes":[{"name":"v",)" +
+      GetParam().volume + R"(}],"containers":[{"name":"c","resources":{"limits":{"cpu":"2"}}}]}})");
   auto with = facts();
   with.references.tokens["v/token"] = "T";
   auto plans = planVolumes(pod, with, "/root");
@@ -144,22 +184,45 @@ TEST_P(Volumes, planned) {
   EXPECT_EQ(files, GetParam().files);
 }
 using Map = std::map<std::string, std::string>;
-INSTANTIATE_TEST_SUITE_P(Cases, Volumes, ::testing::Values(
-    VolumeCase{"config map", R"("configMap":{"name":"conf"})", Map{{"a:644", "1"}, {"bad=key:644", "2"}}},
-    VolumeCase{"items and modes", R"("configMap":{"name":"conf","defaultMode":256,"items":[{"key":"a","path":"d/x"},{"key":"a","path":"y","mode":511}]})", Map{{"d/x:400", "1"}, {"y:777", "1"}}},
-    VolumeCase{"missing", R"("configMap":{"name":"gone"})", {}, "configmap \"gone\" not found"},
-    VolumeCase{"missing and optional", R"("configMap":{"name":"gone","optional":true})", {}},
-    VolumeCase{"missing key", R"("secret":{"secretName":"sec","items":[{"key":"z","path":"z"}]})", {}, "secret references non-existent secret key: z"},
-    VolumeCase{"secret", R"("secret":{"secretName":"sec"})", Map{{"p:644", "s3"}}},
-    VolumeCase{"path that leaves", R"("configMap":{"name":"conf","items":[{"key":"a","path":"../x"}]})", {}, "volume \"v\": path \"../x\" must be relative and stay inside the volume (no \"..\")"},
-    VolumeCase{"downward", R"("downwardAPI":{"items":[{"path":"l","fieldRef":{"fieldPath":"metadata.labels"}},{"path":"c","resourceFieldRef":{"containerName":"c","resource":"limits.cpu"}}]})", Map{{"l:644", "a=\"1\"\nb=\"x\\\"y\""}, {"c:644", "2"}}},
-    VolumeCase{"service account", R"("projected":{"sources":[{"serviceAccountToken":{"path":"token"}},{"configMap":{"name":"conf","items":[{"key":"a","path":"ca.crt"}]}},{"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"fieldPath":"metadata.namespace"}}]}}]})", Map{{"token:600", "T"}, {"ca.crt:644", "1"}, {"namespace:644", "ns"}}},
-    VolumeCase{"claims are refused", R"("persistentVolumeClaim":{"claimName":"x"})", {}, "volume \"v\": persistentVolumeClaim is not supported by this node; use emptyDir, hostPath, configMap, secret, downwardAPI or projected"}));
+INSTANTIATE_TEST_SUITE_P(
+    Cases, Volumes,
+    ::testing::Values(
+        VolumeCase{"config map", R"("configMap":{"name":"conf"})", Map{{"a:644", "1"}, {"bad=key:644", "2"}}},
+        VolumeCase{
+            "items and modes",
+            R"("configMap":{"name":"conf","defaultMode":256,"items":[{"key":"a","path":"d/x"},{"key":"a","path":"y","mode":511}]})",
+            Map{{"d/x:400", "1"}, {"y:777", "1"}}},
+        VolumeCase{"missing", R"("configMap":{"name":"gone"})", {}, "configmap \"gone\" not found"},
+        VolumeCase{"missing and optional", R"("configMap":{"name":"gone","optional":true})", {}},
+        VolumeCase{"missing key",
+                   R"("secret":{"secretName":"sec","items":[{"key":"z","path":"z"}]})",
+                   {},
+                   "secret references non-existent secret key: z"},
+        VolumeCase{"secret", R"("secret":{"secretName":"sec"})", Map{{"p:644", "s3"}}},
+        VolumeCase{"path that leaves",
+                   R"("configMap":{"name":"conf","items":[{"key":"a","path":"../x"}]})",
+                   {},
+                   "volume \"v\": path \"../x\" must be relative and stay inside the volume (no \"..\")"},
+        VolumeCase{
+            "downward",
+            R"("downwardAPI":{"items":[{"path":"l","fieldRef":{"fieldPath":"metadata.labels"}},{"path":"c","resourceFieldRef":{"containerName":"c","resource":"limits.cpu"}}]})",
+            Map{{"l:644", "a=\"1\"\nb=\"x\\\"y\""}, {"c:644", "2"}}},
+        VolumeCase{
+            "service account",
+            R"("projected":{"sources":[{"serviceAccountToken":{"path":"token"}},{"configMap":{"name":"conf","items":[{"key":"a","path":"ca.crt"}]}},{"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"fieldPath":"metadata.namespace"}}]}}]})",
+            Map{{"token:600", "T"}, {"ca.crt:644", "1"}, {"namespace:644", "ns"}}},
+        VolumeCase{"claims are refused",
+                   R"("persistentVolumeClaim":{"claimName":"x"})",
+                   {},
+                   "volume \"v\": persistentVolumeClaim is not supported by this node; use emptyDir, hostPath, "
+                   "configMap, secret, downwardAPI or projected"}));
 
-// ---- containers ----------------------------------------------------------------------------------------------------------
+// ---- containers
+// ----------------------------------------------------------------------------------------------------------
 
 ImageMap testImages() {
-  auto doc = json::parseDoc(R"({"images":[{"image":"py:*","root":"/roots/py","env":{"A":"image","B":"image"},"command":["python3"],"args":["-V"],"workingDir":"/w"}]})");
+  auto doc = json::parseDoc(
+      R"({"images":[{"image":"py:*","root":"/roots/py","env":{"A":"image","B":"image"},"command":["python3"],"args":["-V"],"workingDir":"/w"}]})");
   auto map = ImageMap::fromJson(doc->root);
   EXPECT_TRUE(map.ok());
   return *map;
@@ -167,8 +230,10 @@ ImageMap testImages() {
 
 std::variant<ContainerSpec, StartProblem> made(const std::string& container, const std::string& annotations = "") {
   NoFiles files;
-  auto pod = podFrom(R"({"metadata":{"name":"p","namespace":"ns","uid":"u","annotations":{)" + annotations +
-                     R"(}},"spec":{"securityContext":{"runAsUser":7,"fsGroup":9},"volumes":[{"name":"v","emptyDir":{}}],"containers":[{"name":"c",)" + container + "}]}}");
+  auto pod = podFrom(
+      R"({"metadata":{"name":"p","namespace":"ns","uid":"u","annotations":{)" + annotations +
+      R"(}},"spec":{"securityContext":{"runAsUser":7,"fsGroup":9},"volumes":[{"name":"v","emptyDir":{}}],"containers":[{"name":"c",)" +
+      container + "}]}}");
   ImageMap images = testImages();
   return makeContainerSpec(files, pod, pod.spec.containers[0], facts(), {{.name = "v", .path = "/pods/v"}},
                            {.images = &images, .appletProgram = "/usr/bin/stoker", .logPath = "/l"});
@@ -202,9 +267,14 @@ TEST(ContainerSpecs, trainingOperatorsInitContainerGetsOurNslookup) {
 
 TEST(ContainerSpecs, problemsHaveKubeletsReasons) {
   EXPECT_EQ(std::get<StartProblem>(made(R"("image":"unknown")")).reason, "CreateContainerError");
-  EXPECT_EQ(std::get<StartProblem>(made(R"("image":"x","command":["a"],"securityContext":{"runAsUser":0,"runAsNonRoot":true})")).reason, "CreateContainerConfigError");
-  EXPECT_EQ(std::get<StartProblem>(made(R"("image":"x","command":["a"],"volumeMounts":[{"name":"w","mountPath":"/w"}])")).message,
-            "volumeMounts: volume \"w\" is not in spec.volumes");
+  EXPECT_EQ(std::get<StartProblem>(
+                made(R"("image":"x","command":["a"],"securityContext":{"runAsUser":0,"runAsNonRoot":true})"))
+                .reason,
+            "CreateContainerConfigError");
+  EXPECT_EQ(
+      std::get<StartProblem>(made(R"("image":"x","command":["a"],"volumeMounts":[{"name":"w","mountPath":"/w"}])"))
+          .message,
+      "volumeMounts: volume \"w\" is not in spec.volumes");
 }
 
 TEST(ContainerSpecs, mountsWithSubPaths) {
@@ -213,14 +283,16 @@ TEST(ContainerSpecs, mountsWithSubPaths) {
   ASSERT_EQ(spec.mounts.size(), 2u);
   EXPECT_EQ(spec.mounts[1].source, "/pods/v/d/e");
   EXPECT_TRUE(spec.mounts[1].readOnly);
-  EXPECT_TRUE(std::holds_alternative<StartProblem>(made(R"("image":"x","command":["a"],"volumeMounts":[{"name":"v","mountPath":"/a","subPath":"../x"}])")));
+  EXPECT_TRUE(std::holds_alternative<StartProblem>(
+      made(R"("image":"x","command":["a"],"volumeMounts":[{"name":"v","mountPath":"/a","subPath":"../x"}])")));
 }
 
 TEST(ContainerSpecs, memoryThatCannotBeSharedIsTheContainersOwn) {
   NoFiles files;
   podspec::Container container;
   container.volumeMounts = {{.name = "shm", .mountPath = "/dev/shm"}};
-  VolumePlan plan{.name = "shm", .kind = VolumePlan::Kind::Memory, .path = "/p", .sizeBytes = 7, .users = 1, .perContainer = true};
+  VolumePlan plan{
+      .name = "shm", .kind = VolumePlan::Kind::Memory, .path = "/p", .sizeBytes = 7, .users = 1, .perContainer = true};
   auto mounts = containerMounts(files, container, {plan}, {});
   ASSERT_TRUE(mounts.ok());
   EXPECT_EQ((*mounts)[0], (Mount{.kind = Mount::Kind::Tmpfs, .target = "/dev/shm", .sizeBytes = 7}));
@@ -228,16 +300,19 @@ TEST(ContainerSpecs, memoryThatCannotBeSharedIsTheContainersOwn) {
 
 TEST(ContainerSpecs, cards) {
   std::string gpus = R"("image":"x","command":["a"],"resources":{"limits":{"nvidia.com/gpu":"2"}})";
-  EXPECT_TRUE(has(std::get<ContainerSpec>(made(gpus, R"("stoker.dev/cards":"nvidia.com/gpu=3,5;rdma/hca=1")")), "NVIDIA_VISIBLE_DEVICES=3,5"));
+  EXPECT_TRUE(has(std::get<ContainerSpec>(made(gpus, R"("stoker.dev/cards":"nvidia.com/gpu=3,5;rdma/hca=1")")),
+                  "NVIDIA_VISIBLE_DEVICES=3,5"));
   EXPECT_TRUE(std::holds_alternative<StartProblem>(made(gpus, R"("stoker.dev/cards":"nvidia.com/gpu=3")")));
 }
 
 TEST(Sandbox, dnsAndNames) {
-  auto pod = podFrom(R"({"metadata":{"name":"p","namespace":"ns","uid":"u"},"spec":{"hostname":"h","subdomain":"s","dnsConfig":{"searches":["x.y"],"options":[{"name":"ndots","value":"2"},{"name":"rotate"}]},"containers":[]}})");
+  auto pod = podFrom(
+      R"({"metadata":{"name":"p","namespace":"ns","uid":"u"},"spec":{"hostname":"h","subdomain":"s","dnsConfig":{"searches":["x.y"],"options":[{"name":"ndots","value":"2"},{"name":"rotate"}]},"containers":[]}})");
   auto spec = makeSandboxSpec(pod, {.dnsServer = "10.1.0.1"});
   EXPECT_EQ(spec.fqdn, "h.s.ns.svc.cluster.local");
   EXPECT_EQ(spec.dnsServers, std::vector<std::string>{"10.1.0.1"});
-  EXPECT_EQ(spec.dnsSearches, (std::vector<std::string>{"ns.svc.cluster.local", "svc.cluster.local", "cluster.local", "x.y"}));
+  EXPECT_EQ(spec.dnsSearches,
+            (std::vector<std::string>{"ns.svc.cluster.local", "svc.cluster.local", "cluster.local", "x.y"}));
   EXPECT_EQ(spec.dnsOptions, (std::vector<std::string>{"ndots:2", "rotate"}));
   pod.spec.hostNetwork = true;
   EXPECT_TRUE(makeSandboxSpec(pod, {.dnsServer = "10.1.0.1"}).dnsServers.empty());

@@ -45,7 +45,10 @@ client::Write EventWriter::write(const client::EventNote& note, const std::strin
                           .set("lastTimestamp", at)
                           .set("count", 1)
                           .build();
-  return {.verb = client::Write::Verb::Create, .resource = events, .namespace_ = ns, .name = known.name,
+  return {.verb = client::Write::Verb::Create,
+          .resource = events,
+          .namespace_ = ns,
+          .name = known.name,
           .body = json::print(event)};
 }
 

@@ -29,8 +29,10 @@ std::string expand(std::string_view text, const std::function<std::optional<std:
       continue;
     }
     std::string name(text.substr(i + 2, end - i - 2));
-    if (auto value = lookup(name)) out += *value;
-    else out.append("$(").append(name).append(")");
+    if (auto value = lookup(name))
+      out += *value;
+    else
+      out.append("$(").append(name).append(")");
     i = end;
   }
   return out;

@@ -1,4 +1,5 @@
-// expand.h: $(NAME) in env values, command, args and subPathExpr (k8s.io/kubernetes/third_party/forked/golang/expansion).
+// expand.h: $(NAME) in env values, command, args and subPathExpr
+// (k8s.io/kubernetes/third_party/forked/golang/expansion).
 #pragma once
 
 #include <functional>
@@ -11,8 +12,8 @@ namespace stoker::node {
 
 using Variables = std::map<std::string, std::string>;
 
-/// "$(A)" becomes A's value; "$$" becomes "$", so "$$(A)" stays "$(A)"; a name that is not known, and a "$(" without its ")",
-/// stay as they were.
+/// "$(A)" becomes A's value; "$$" becomes "$", so "$$(A)" stays "$(A)"; a name that is not known, and a "$(" without
+/// its ")", stay as they were.
 std::string expand(std::string_view text, const std::function<std::optional<std::string>(const std::string&)>& lookup);
 std::string expand(std::string_view text, const Variables& variables);
 

@@ -86,7 +86,8 @@ std::vector<TokenWish> tokensOf(const podspec::PodSpec& spec) {
   return out;
 }
 
-Result<std::string> fieldValue(const podspec::Pod& pod, const PodFacts& facts, const std::string& path, bool forVolume) {
+Result<std::string> fieldValue(const podspec::Pod& pod, const PodFacts& facts, const std::string& path,
+                               bool forVolume) {
   const auto& meta = pod.metadata;
   if (path == "metadata.name") return meta.name;
   if (path == "metadata.namespace") return meta.namespace_;
@@ -115,8 +116,8 @@ Result<std::string> resourceValue(const podspec::Pod& pod, const Container* own,
         if (candidate.name == ref.containerName) container = &candidate;
   }
   if (!container)
-    return Error(Reason::BadRequest, fmt::format("resourceFieldRef {}: container \"{}\" is not in the pod", ref.resource,
-                                                 ref.containerName));
+    return Error(Reason::BadRequest, fmt::format("resourceFieldRef {}: container \"{}\" is not in the pod",
+                                                 ref.resource, ref.containerName));
   bool isLimit = ref.resource.starts_with("limits.");
   if (!isLimit && !ref.resource.starts_with("requests."))
     return Error(Reason::BadRequest,
@@ -126,8 +127,10 @@ Result<std::string> resourceValue(const podspec::Pod& pod, const Container* own,
   // A container without a limit may use what the node has to give.
   auto found = amounts.find(name);
   kube::Quantity amount;
-  if (found != amounts.end()) amount = found->second;
-  else if (auto node = facts.allocatable.find(name); isLimit && node != facts.allocatable.end()) amount = node->second;
+  if (found != amounts.end())
+    amount = found->second;
+  else if (auto node = facts.allocatable.find(name); isLimit && node != facts.allocatable.end())
+    amount = node->second;
   kube::Quantity divisor = kube::Quantity::fromInt(1);
   if (!ref.divisor.empty()) {
     STOKER_TRY(kube::Quantity parsed, kube::Quantity::parse(ref.divisor));

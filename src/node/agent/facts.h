@@ -1,5 +1,5 @@
-// facts.h: what a pod's environment and volumes are computed from, besides its own spec. Gathered by the agent, handed to pure
-// functions.
+// facts.h: what a pod's environment and volumes are computed from, besides its own spec. Gathered by the agent, handed
+// to pure functions.
 #pragma once
 
 #include <map>
@@ -29,8 +29,8 @@ ObjectData secretData(json::Value secret);
 
 struct PodFacts {
   std::string podIp, hostIp;
-  Amounts allocatable;        ///< of the node: the limit of containers that have none
-  Variables services;         ///< service environment (KUBERNETES_SERVICE_HOST, ...)
+  Amounts allocatable;  ///< of the node: the limit of containers that have none
+  Variables services;   ///< service environment (KUBERNETES_SERVICE_HOST, ...)
   References references;
 };
 
@@ -47,14 +47,16 @@ struct TokenWish {
 };
 std::vector<TokenWish> tokensOf(const podspec::PodSpec& spec);
 
-/// A fieldRef's value. `forVolume` allows metadata.labels and metadata.annotations as a whole. BadRequest: unsupported path.
+/// A fieldRef's value. `forVolume` allows metadata.labels and metadata.annotations as a whole. BadRequest: unsupported
+/// path.
 Result<std::string> fieldValue(const podspec::Pod& pod, const PodFacts& facts, const std::string& path, bool forVolume);
 
 /// A resourceFieldRef's value; `own` is the container it appears in, or null (volumes name one).
 Result<std::string> resourceValue(const podspec::Pod& pod, const podspec::Container* own, const PodFacts& facts,
                                   const podspec::ResourceFieldRef& ref);
 
-/// Service variables of a namespace's services (json of Service objects) and of the API itself, as kubelet's FromServices.
+/// Service variables of a namespace's services (json of Service objects) and of the API itself, as kubelet's
+/// FromServices.
 void addServiceVariables(Variables& out, const std::string& serviceName, const std::string& clusterIp,
                          const std::vector<api::ServicePort>& ports);
 

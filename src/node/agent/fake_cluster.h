@@ -1,5 +1,5 @@
-// fake_cluster.h: an API in memory for the agent's tests: list and watch by field selector, create, merge and strategic patches
-// (as far as the agent sends them), deletion with grace and finalizers, TokenRequests. One thread.
+// fake_cluster.h: an API in memory for the agent's tests: list and watch by field selector, create, merge and strategic
+// patches (as far as the agent sends them), deletion with grace and finalizers, TokenRequests. One thread.
 #pragma once
 
 #include <fmt/format.h>
@@ -18,7 +18,8 @@ class FakeCluster final : public client::Cluster {
  public:
   explicit FakeCluster(const Clock& clock) : clock_(clock) {}
 
-  // ---- what tests do -------------------------------------------------------------------------------------------------
+  // ---- what tests do
+  // -------------------------------------------------------------------------------------------------
   /// Stores an object given as JSON text; uid is made when missing.
   void put(const client::Gvr& gvr, const std::string& text) {
     auto doc = json::parseDoc(text);
@@ -31,14 +32,18 @@ class FakeCluster final : public client::Cluster {
     return it == objects_.end() ? json::Doc{} : *json::parseDoc(*it->second.bytes);
   }
   /// DELETE as a client would; the pod's own grace when not given.
-  void remove(const client::Gvr& gvr, const std::string& ns, const std::string& name, std::optional<int64_t> grace = {}) {
-    client::Write write{.verb = client::Write::Verb::Delete, .resource = gvr, .namespace_ = ns, .name = name,
+  void remove(const client::Gvr& gvr, const std::string& ns, const std::string& name,
+              std::optional<int64_t> grace = {}) {
+    client::Write write{.verb = client::Write::Verb::Delete,
+                        .resource = gvr,
+                        .namespace_ = ns,
+                        .name = name,
                         .gracePeriodSeconds = grace};
     (void)apply(write);
   }
   /// The next `count` writes of pods fail.
   int failPodWrites = 0;
-  int writes = 0;          ///< successful ones that changed something
+  int writes = 0;  ///< successful ones that changed something
   int podStatusWrites = 0;
   std::vector<std::string> eventReasons() const {
     std::vector<std::string> out;
@@ -47,13 +52,18 @@ class FakeCluster final : public client::Cluster {
     return out;
   }
 
-  // ---- Cluster ---------------------------------------------------------------------------------------------------------
-  void get(const client::Gvr& gvr, const std::string& ns, const std::string& name, client::Done<client::Object> done) override {
+  // ---- Cluster
+  // ---------------------------------------------------------------------------------------------------------
+  void get(const client::Gvr& gvr, const std::string& ns, const std::string& name,
+           client::Done<client::Object> done) override {
     auto it = objects_.find({gvr, {ns, name}});
-    if (it == objects_.end()) done(Error(Reason::NotFound, gvr.resource + " \"" + name + "\" not found"));
-    else done(it->second);
+    if (it == objects_.end())
+      done(Error(Reason::NotFound, gvr.resource + " \"" + name + "\" not found"));
+    else
+      done(it->second);
   }
-  void list(const client::Gvr& gvr, const client::ListOptions& options, client::Done<client::ObjectList> done) override {
+  void list(const client::Gvr& gvr, const client::ListOptions& options,
+            client::Done<client::ObjectList> done) override {
     client::ObjectList out;
     out.resourceVersion = revision_;
     for (const auto& [id, object] : objects_)
@@ -82,8 +92,10 @@ class FakeCluster final : public client::Cluster {
     std::vector<Result<client::Object>> results;
     bool failed = false;
     for (const auto& one : writes) {
-      if (failed && mode == client::Mode::Sequence) results.push_back(Error(Reason::Unknown, client::kAborted));
-      else results.push_back(apply(one));
+      if (failed && mode == client::Mode::Sequence)
+        results.push_back(Error(Reason::Unknown, client::kAborted));
+      else
+        results.push_back(apply(one));
       failed = failed || !results.back().ok();
     }
     done(std::move(results));
@@ -116,7 +128,8 @@ class FakeCluster final : public client::Cluster {
     return (field(object, selector.substr(0, at)) == selector.substr(at + (equal ? 1 : 2))) == equal;
   }
 
-  json::Value merge(json::Arena& arena, json::Value target, json::Value patch, bool strategic, std::string_view key = {}) {
+  json::Value merge(json::Arena& arena, json::Value target, json::Value patch, bool strategic,
+                    std::string_view key = {}) {
     if (strategic && patch.isArray() && (key == "conditions" || key == "podIPs" || key == "hostIPs")) {
       std::string_view by = key == "conditions" ? "type" : "ip";
       std::vector<json::Value> out(target.items().begin(), target.items().end());
@@ -135,7 +148,8 @@ class FakeCluster final : public client::Cluster {
     json::Value out = target.isObject() ? target : json::Object(arena).build();
     for (const json::Member& member : patch.members())
       out = member.value.isNull() ? json::without(arena, out, member.key)
-                                  : json::with(arena, out, member.key, merge(arena, out[member.key], member.value, strategic, member.key));
+                                  : json::with(arena, out, member.key,
+                                               merge(arena, out[member.key], member.value, strategic, member.key));
     return out;
   }
 
@@ -144,12 +158,14 @@ class FakeCluster final : public client::Cluster {
     if (!value["metadata"].has("uid"))
       value = json::withPath(arena, value, {"metadata", "uid"}, json::string(arena, fmt::format("uid-{}", ++nextUid_)));
     value = json::withPath(arena, value, {"metadata", "resourceVersion"}, json::string(arena, "0"));
-    if (before && *before->bytes == json::print(json::withPath(arena, value, {"metadata", "resourceVersion"},
-                                                               json::string(arena, std::to_string(before->resourceVersion)))))
+    if (before &&
+        *before->bytes == json::print(json::withPath(arena, value, {"metadata", "resourceVersion"},
+                                                     json::string(arena, std::to_string(before->resourceVersion)))))
       return *before;
     ++writes;
     ++revision_;
-    value = json::withPath(arena, value, {"metadata", "resourceVersion"}, json::string(arena, std::to_string(revision_)));
+    value =
+        json::withPath(arena, value, {"metadata", "resourceVersion"}, json::string(arena, std::to_string(revision_)));
     client::Object object{value["metadata"]["namespace"].str(), value["metadata"]["name"].str(), revision_,
                           std::make_shared<const std::string>(json::print(value))};
     objects_[{gvr, {object.namespace_, object.name}}] = object;
@@ -176,10 +192,13 @@ class FakeCluster final : public client::Cluster {
     if (write.subresource == "token") {
       if (it == objects_.end()) return Error(Reason::NotFound, "serviceaccounts \"" + write.name + "\" not found");
       json::Arena arena;
-      json::Value status = json::Object(arena).set("token", fmt::format("token-{}", ++nextToken_))
-                               .set("expirationTimestamp", formatTime(clock_.now() + 1h)).build();
-      return client::Object{write.namespace_, write.name, 0,
-                            std::make_shared<const std::string>(json::print(json::object(arena, {{"status", status}})))};
+      json::Value status = json::Object(arena)
+                               .set("token", fmt::format("token-{}", ++nextToken_))
+                               .set("expirationTimestamp", formatTime(clock_.now() + 1h))
+                               .build();
+      return client::Object{
+          write.namespace_, write.name, 0,
+          std::make_shared<const std::string>(json::print(json::object(arena, {{"status", status}})))};
     }
     if (write.verb == Verb::Create) {
       if (it != objects_.end()) return Error(Reason::AlreadyExists, write.name + " already exists");
@@ -197,7 +216,8 @@ class FakeCluster final : public client::Cluster {
       auto patch = json::parseDoc(write.body);
       if (!patch.ok()) return patch.error();
       if (write.resource.resource == "pods" && write.subresource == "status") ++podStatusWrites;
-      return store(write.resource, merge(arena, doc->root, patch->root, write.patchType == client::PatchType::Strategic), &before);
+      return store(write.resource,
+                   merge(arena, doc->root, patch->root, write.patchType == client::PatchType::Strategic), &before);
     }
     json::Value metadata = (*doc)["metadata"];
     int64_t own = (*doc)["spec"]["terminationGracePeriodSeconds"].asInt(30);

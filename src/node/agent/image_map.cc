@@ -41,7 +41,8 @@ Result<ImageMap> ImageMap::fromJson(json::Value document) {
   const std::vector<std::string> known{"image", "root", "env", "command", "args", "workingDir", "applets"};
   for (const auto& member : document.members())
     if (member.key != "images")
-      return Error(Reason::Invalid, fmt::format("unknown field \"{}\"; the file holds one list, \"images\"", member.key));
+      return Error(Reason::Invalid,
+                   fmt::format("unknown field \"{}\"; the file holds one list, \"images\"", member.key));
   size_t index = 0;
   for (json::Value item : document["images"].items()) {
     std::string path = fmt::format("images[{}]", index++);
@@ -53,10 +54,12 @@ Result<ImageMap> ImageMap::fromJson(json::Value document) {
     }
     ImageRule rule;
     rule.image = item["image"].str();
-    if (rule.image.empty()) return Error(Reason::Invalid, path + ".image: is required: a pattern such as \"pytorch/*\"");
+    if (rule.image.empty())
+      return Error(Reason::Invalid, path + ".image: is required: a pattern such as \"pytorch/*\"");
     if (item.has("root")) rule.root = item["root"].str();
     if (rule.root != "host" && (rule.root.empty() || rule.root.front() != '/'))
-      return Error(Reason::Invalid, fmt::format("{}.root: \"{}\" must be \"host\" or an absolute directory", path, rule.root));
+      return Error(Reason::Invalid,
+                   fmt::format("{}.root: \"{}\" must be \"host\" or an absolute directory", path, rule.root));
     for (const auto& [name, value] : json::stringPairs(item["env"])) rule.env[name] = value;
     for (json::Value word : item["command"].items()) rule.command.push_back(word.str());
     for (json::Value word : item["args"].items()) rule.args.push_back(word.str());

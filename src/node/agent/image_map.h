@@ -1,8 +1,9 @@
-// image_map.h: what an image name means on a machine without a registry: which root file system, which extra variables and
-// defaults. Read from images.yaml in the data directory, in front of the rules compiled in:
+// image_map.h: what an image name means on a machine without a registry: which root file system, which extra variables
+// and defaults. Read from images.yaml in the data directory, in front of the rules compiled in:
 //
 //     images:
-//       - image: "pytorch/pytorch:*"       # glob over the name as the pod writes it; the first rule that matches counts
+//       - image: "pytorch/pytorch:*"       # glob over the name as the pod writes it; the first rule that matches
+//       counts
 //         root: /opt/roots/pytorch         # or "host": an overlay over the machine's own file system
 //         env: {PYTHONPATH: /opt/lib}      # below what the pod sets
 //         command: [python3]               # the image's entrypoint
@@ -21,8 +22,8 @@
 namespace stoker::node {
 
 struct ImageRule {
-  std::string image = "*";       ///< glob: * any run of characters, ? one
-  std::string root = "host";     ///< "host" or an absolute directory
+  std::string image = "*";    ///< glob: * any run of characters, ? one
+  std::string root = "host";  ///< "host" or an absolute directory
   std::map<std::string, std::string> env;
   std::vector<std::string> command, args;
   std::string workingDir;
@@ -32,7 +33,8 @@ struct ImageRule {
 
 class ImageMap {
  public:
-  /// The rules compiled in: training-operator's init container image gets our applets; everything else runs on the host root.
+  /// The rules compiled in: training-operator's init container image gets our applets; everything else runs on the host
+  /// root.
   static ImageMap builtin();
   /// The rules of a document in front of the compiled-in ones. Invalid with the path of what is wrong.
   static Result<ImageMap> fromJson(json::Value document);

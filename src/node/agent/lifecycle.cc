@@ -9,7 +9,8 @@ using State = ContainerRun::State;
 using Sandbox = PodRun::Sandbox;
 
 constexpr int64_t kDefaultGrace = 30;  // terminationGracePeriodSeconds
-// Kills that the node decides on give at least this long, whatever the pod says (kubelet's minimumGracePeriodInSeconds).
+// Kills that the node decides on give at least this long, whatever the pod says (kubelet's
+// minimumGracePeriodInSeconds).
 constexpr int64_t kLeastOwnGrace = 2;
 
 void wake(Decision& decision, Time at) {
@@ -24,9 +25,10 @@ int secondsUntil(Time by, Time now) {
 
 /// Ends what still runs: main containers first, then sidecars in reverse order, then the sandbox.
 void windDown(Decision& decision, const podspec::PodSpec& spec, const PodRun& run, const Wish& wish, Time now) {
-  int grace = wish.deleting ? secondsUntil(wish.killBy, now)
-                            : static_cast<int>(std::max(spec.terminationGracePeriodSeconds.value_or(kDefaultGrace),
-                                                        kLeastOwnGrace));
+  int grace =
+      wish.deleting
+          ? secondsUntil(wish.killBy, now)
+          : static_cast<int>(std::max(spec.terminationGracePeriodSeconds.value_or(kDefaultGrace), kLeastOwnGrace));
   Time by = plusSeconds(now, grace);
   std::vector<size_t> workers, sidecars;
   for (size_t i = 0; i < run.containers.size(); ++i)
@@ -56,8 +58,10 @@ void windDown(Decision& decision, const podspec::PodSpec& spec, const PodRun& ru
 void startOrWait(Decision& decision, const PodRun& run, size_t index, Time now) {
   const ContainerRun& container = run.containers[index];
   bool waits = (container.state == State::Exited || container.problem) && container.restartAt > now;
-  if (waits) wake(decision, container.restartAt);
-  else decision.start.push_back(index);
+  if (waits)
+    wake(decision, container.restartAt);
+  else
+    decision.start.push_back(index);
 }
 
 }  // namespace
@@ -71,8 +75,10 @@ std::optional<bool> naturalOutcome(const podspec::PodSpec& spec, const PodRun& r
         return false;
       continue;
     }
-    if (!container.ended() || restarts(spec, container, container.last->exitCode)) allEnded = false;
-    else allSucceeded = allSucceeded && container.last->exitCode == 0;
+    if (!container.ended() || restarts(spec, container, container.last->exitCode))
+      allEnded = false;
+    else
+      allSucceeded = allSucceeded && container.last->exitCode == 0;
   }
   if (!allEnded) return std::nullopt;
   return allSucceeded;

@@ -1,5 +1,6 @@
 // lifecycle.h: what happens next to a pod: the agent's one decision, a pure function of the spec, what is known of its
-// processes, and the time (kubelet's SyncPod and computePodActions). Level-triggered: after every event it is asked anew.
+// processes, and the time (kubelet's SyncPod and computePodActions). Level-triggered: after every event it is asked
+// anew.
 #pragma once
 
 #include "node/agent/pod_run.h"
@@ -19,10 +20,10 @@ struct Decision {
     int graceSeconds;
   };
   std::vector<Stop> stop;
-  std::optional<int> killPod;   ///< grace in seconds
+  std::optional<int> killPod;  ///< grace in seconds
   std::optional<Time> wakeAt;
-  bool over = false;            ///< nothing of it runs or will run: the final status may be written
-  bool cleared = false;         ///< over, and the sandbox has gone as well
+  bool over = false;     ///< nothing of it runs or will run: the final status may be written
+  bool cleared = false;  ///< over, and the sandbox has gone as well
 };
 
 /// How the pod ended by itself: true when it succeeded, nullopt while it lives.

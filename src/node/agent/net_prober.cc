@@ -31,7 +31,8 @@ std::string probeTcp(const ProbeTarget& target) {
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(target.port));
   std::string where = fmt::format("{}:{}", target.host, target.port);
-  if (inet_pton(AF_INET, target.host.c_str(), &address.sin_addr) != 1) return fmt::format("dial tcp {}: no IPv4 address", where);
+  if (inet_pton(AF_INET, target.host.c_str(), &address.sin_addr) != 1)
+    return fmt::format("dial tcp {}: no IPv4 address", where);
   int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return fmt::format("dial tcp {}: {}", where, std::strerror(errno));
   int error = 0;
@@ -53,9 +54,12 @@ std::string probeTcp(const ProbeTarget& target) {
 }
 
 std::string probeHttp(const ProbeTarget& target) {
-  net::ClientOptions options{.host = target.host, .port = static_cast<uint16_t>(target.port), .tls = target.tls,
+  net::ClientOptions options{.host = target.host,
+                             .port = static_cast<uint16_t>(target.port),
+                             .tls = target.tls,
                              .insecureSkipVerify = true,  // as kubelet: a probe asks for life, not for identity
-                             .connectTimeoutSeconds = seconds(target.timeout), .readTimeoutSeconds = seconds(target.timeout),
+                             .connectTimeoutSeconds = seconds(target.timeout),
+                             .readTimeoutSeconds = seconds(target.timeout),
                              .maxIdleConnections = 0};
   std::string url = fmt::format("{}://{}:{}{}", target.tls ? "https" : "http", target.host, target.port, target.path);
   auto client = net::Client::create(std::move(options));
@@ -119,8 +123,10 @@ void NetProber::probe(const ProbeTarget& target, Done done) {
       done = nullptr;
     }
   }
-  if (done) done("too many probes are waiting on this node");
-  else pool_->wake.notify_one();
+  if (done)
+    done("too many probes are waiting on this node");
+  else
+    pool_->wake.notify_one();
 }
 
 }  // namespace stoker::node

@@ -18,7 +18,8 @@ class NetProber final : public Prober {
   std::unique_ptr<Pool> pool_;
 };
 
-/// One probe, blocking for at most the target's timeout; empty when it succeeded, otherwise what went wrong in kubelet's words.
+/// One probe, blocking for at most the target's timeout; empty when it succeeded, otherwise what went wrong in
+/// kubelet's words.
 std::string probeNow(const ProbeTarget& target);
 
 }  // namespace stoker::node

@@ -30,7 +30,8 @@ class Listener {
         int client = ::accept(fd_, nullptr, nullptr);
         if (client < 0) return;
         char buffer[4096];
-        if (!answer.empty() && ::recv(client, buffer, sizeof buffer, 0) > 0) (void)!::send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
+        if (!answer.empty() && ::recv(client, buffer, sizeof buffer, 0) > 0)
+          (void)!::send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
         ::close(client);
       }
     });
@@ -54,15 +55,18 @@ TEST(NetProber, tcp) {
     port = listener.port;
     EXPECT_EQ(probeNow({.host = "127.0.0.1", .port = port}), "");
   }
-  EXPECT_EQ(probeNow({.host = "127.0.0.1", .port = port}), fmt::format("dial tcp 127.0.0.1:{}: Connection refused", port));
+  EXPECT_EQ(probeNow({.host = "127.0.0.1", .port = port}),
+            fmt::format("dial tcp 127.0.0.1:{}: Connection refused", port));
 }
 
 TEST(NetProber, http) {
-  Listener good("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"), bad("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+  Listener good("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"),
+      bad("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
   NetProber prober(2);
   auto ask = [&](int port) {
     std::promise<std::string> result;
-    prober.probe({.host = "127.0.0.1", .port = port, .http = true, .path = "/ok"}, [&](std::string failure) { result.set_value(failure); });
+    prober.probe({.host = "127.0.0.1", .port = port, .http = true, .path = "/ok"},
+                 [&](std::string failure) { result.set_value(failure); });
     return result.get_future().get();
   };
   EXPECT_EQ(ask(good.port), "");

@@ -109,7 +109,8 @@ void NodeKeeper::renew() {
   std::vector<size_t> created, patched;
   for (size_t i = 0; i < nodes_.size(); ++i) {
     if (down_.contains(nodes_[i].name)) continue;
-    Write write{.verb = Write::Verb::Create, .resource = leasesGvr(), .namespace_ = kLeaseNamespace, .name = nodes_[i].name};
+    Write write{
+        .verb = Write::Verb::Create, .resource = leasesGvr(), .namespace_ = kLeaseNamespace, .name = nodes_[i].name};
     if (leased_[i]) {
       write.verb = Write::Verb::Patch;
       write.body = leasePatch(nodes_[i], now);

@@ -1,5 +1,6 @@
-// node_keeper.h: keeps the Node objects and Leases of this agent's nodes in the API: registers, reports capacity and pressure,
-// renews. Thousands of simulated nodes share one keeper: all their leases are renewed in one transaction (decision 22).
+// node_keeper.h: keeps the Node objects and Leases of this agent's nodes in the API: registers, reports capacity and
+// pressure, renews. Thousands of simulated nodes share one keeper: all their leases are renewed in one transaction
+// (decision 22).
 #pragma once
 
 #include <set>

@@ -22,7 +22,8 @@ struct Wanted {
 std::vector<Wanted> conditionsOf(const Pressure& pressure) {
   auto choose = [](bool on, const char* bad, const char* good) { return on ? bad : good; };
   return {
-      {"MemoryPressure", pressure.memory, choose(pressure.memory, "KubeletHasInsufficientMemory", "KubeletHasSufficientMemory"),
+      {"MemoryPressure", pressure.memory,
+       choose(pressure.memory, "KubeletHasInsufficientMemory", "KubeletHasSufficientMemory"),
        choose(pressure.memory, "kubelet has insufficient memory available", "kubelet has sufficient memory available")},
       {"DiskPressure", pressure.disk, choose(pressure.disk, "KubeletHasDiskPressure", "KubeletHasNoDiskPressure"),
        choose(pressure.disk, "kubelet has disk pressure", "kubelet has no disk pressure")},
@@ -55,8 +56,12 @@ std::string newNode(const NodeConfig& node) {
     for (const auto& taint : node.taints) taints.push_back(api::encode(arena, taint));
     spec.set("taints", json::array(arena, taints));
   }
-  return json::print(json::Object(arena).set("apiVersion", "v1").set("kind", "Node").set("metadata", metadata.build())
-                         .set("spec", spec.build()).build());
+  return json::print(json::Object(arena)
+                         .set("apiVersion", "v1")
+                         .set("kind", "Node")
+                         .set("metadata", metadata.build())
+                         .set("spec", spec.build())
+                         .build());
 }
 
 std::string nodePatch(Value object, const NodeConfig& node) {
@@ -100,16 +105,16 @@ std::string nodeStatusPatch(Value object, const NodeConfig& node, const Pressure
     bool same = old["status"].asString() == status;
     auto heartbeat = parseTime(old["lastHeartbeatTime"].asString());
     due = due || !same || old["reason"].asString() != condition.reason || !heartbeat || now - *heartbeat >= kHeartbeat;
-    conditions.push_back(
-        json::Object(arena)
-            .set("type", condition.type)
-            .set("status", status)
-            .set("reason", condition.reason)
-            .set("message", condition.message)
-            .set("lastHeartbeatTime", formatTime(now))
-            .set("lastTransitionTime", same && old["lastTransitionTime"].isString() ? old["lastTransitionTime"]
-                                                                                   : json::string(arena, formatTime(now)))
-            .build());
+    conditions.push_back(json::Object(arena)
+                             .set("type", condition.type)
+                             .set("status", status)
+                             .set("reason", condition.reason)
+                             .set("message", condition.message)
+                             .set("lastHeartbeatTime", formatTime(now))
+                             .set("lastTransitionTime", same && old["lastTransitionTime"].isString()
+                                                            ? old["lastTransitionTime"]
+                                                            : json::string(arena, formatTime(now)))
+                             .build());
   }
   if (patch.empty() && !due) return {};
   patch.set("conditions", json::array(arena, conditions));
@@ -118,20 +123,27 @@ std::string nodeStatusPatch(Value object, const NodeConfig& node, const Pressure
 
 std::string newLease(const NodeConfig& node, Time now) {
   Arena arena;
-  Value spec = json::Object(arena).set("holderIdentity", node.name).set("leaseDurationSeconds", kLeaseSeconds)
-                   .set("renewTime", formatMicroTime(now)).build();
-  return json::print(json::Object(arena)
-                         .set("apiVersion", "coordination.k8s.io/v1")
-                         .set("kind", "Lease")
-                         .set("metadata", json::Object(arena).set("name", node.name).set("namespace", kLeaseNamespace).build())
-                         .set("spec", spec)
-                         .build());
+  Value spec = json::Object(arena)
+                   .set("holderIdentity", node.name)
+                   .set("leaseDurationSeconds", kLeaseSeconds)
+                   .set("renewTime", formatMicroTime(now))
+                   .build();
+  return json::print(
+      json::Object(arena)
+          .set("apiVersion", "coordination.k8s.io/v1")
+          .set("kind", "Lease")
+          .set("metadata", json::Object(arena).set("name", node.name).set("namespace", kLeaseNamespace).build())
+          .set("spec", spec)
+          .build());
 }
 
 std::string leasePatch(const NodeConfig& node, Time now) {
   Arena arena;
-  Value spec = json::Object(arena).set("holderIdentity", node.name).set("leaseDurationSeconds", kLeaseSeconds)
-                   .set("renewTime", formatMicroTime(now)).build();
+  Value spec = json::Object(arena)
+                   .set("holderIdentity", node.name)
+                   .set("leaseDurationSeconds", kLeaseSeconds)
+                   .set("renewTime", formatMicroTime(now))
+                   .build();
   return json::print(json::object(arena, {{"spec", spec}}));
 }
 

@@ -15,13 +15,13 @@ namespace stoker::node {
 /// What a node is: given at start, or read from a file of simulated nodes.
 struct NodeConfig {
   std::string name;
-  std::string address;      ///< InternalIP; empty: none
-  api::ResourceList capacity;     ///< cpu, memory, ephemeral-storage, pods, devices
-  api::ResourceList allocatable;  ///< empty: as capacity
+  std::string address;                        ///< InternalIP; empty: none
+  api::ResourceList capacity;                 ///< cpu, memory, ephemeral-storage, pods, devices
+  api::ResourceList allocatable;              ///< empty: as capacity
   std::map<std::string, std::string> labels;  ///< beside kubernetes.io/hostname, os and arch
   std::vector<api::Taint> taints;
-  std::map<std::string, std::string> info;    ///< status.nodeInfo
-  std::map<std::string, int> devices;         ///< extended resources whose indices are handed out
+  std::map<std::string, std::string> info;  ///< status.nodeInfo
+  std::map<std::string, int> devices;       ///< extended resources whose indices are handed out
 
   const api::ResourceList& usable() const { return allocatable.empty() ? capacity : allocatable; }
 };
@@ -38,8 +38,8 @@ std::map<std::string, std::string> nodeLabels(const NodeConfig& node);
 std::string newNode(const NodeConfig& node);
 /// A merge patch that gives an existing Node our labels; empty when it has them. Others' labels and taints stay.
 std::string nodePatch(json::Value object, const NodeConfig& node);
-/// A strategic merge patch of the status: capacity, addresses, nodeInfo, conditions. Heartbeat times are written when something
-/// else changes or the last is older than kHeartbeat; empty when nothing is to be written.
+/// A strategic merge patch of the status: capacity, addresses, nodeInfo, conditions. Heartbeat times are written when
+/// something else changes or the last is older than kHeartbeat; empty when nothing is to be written.
 std::string nodeStatusPatch(json::Value object, const NodeConfig& node, const Pressure& pressure, Time now);
 
 /// Upstream's nodeStatusReportFrequency: an unchanged status is written again this often.

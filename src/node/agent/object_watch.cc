@@ -16,10 +16,15 @@ struct ObjectWatch::Link {
   uint64_t generation = 0;
 };
 
-ObjectWatch::ObjectWatch(client::Cluster& cluster, client::Loop& loop, client::Gvr resource, Scope scope, Handler onChange,
-                         std::function<void()> onSynced)
-    : cluster_(cluster), loop_(loop), resource_(std::move(resource)), scope_(std::move(scope)), onChange_(std::move(onChange)),
-      onSynced_(std::move(onSynced)), link_(std::make_shared<Link>(Link{this})) {}
+ObjectWatch::ObjectWatch(client::Cluster& cluster, client::Loop& loop, client::Gvr resource, Scope scope,
+                         Handler onChange, std::function<void()> onSynced)
+    : cluster_(cluster),
+      loop_(loop),
+      resource_(std::move(resource)),
+      scope_(std::move(scope)),
+      onChange_(std::move(onChange)),
+      onSynced_(std::move(onSynced)),
+      link_(std::make_shared<Link>(Link{this})) {}
 
 ObjectWatch::~ObjectWatch() {
   link_->watch = nullptr;
@@ -31,8 +36,8 @@ void ObjectWatch::start() { list(); }
 void ObjectWatch::list() {
   subscription_.reset();
   uint64_t generation = ++link_->generation;
-  client::ListOptions options{.namespace_ = scope_.namespace_, .labelSelector = scope_.labelSelector,
-                              .fieldSelector = scope_.fieldSelector};
+  client::ListOptions options{
+      .namespace_ = scope_.namespace_, .labelSelector = scope_.labelSelector, .fieldSelector = scope_.fieldSelector};
   cluster_.list(resource_, options, [&loop = loop_, link = link_, generation](Result<client::ObjectList> result) {
     loop.post([link, generation, result = std::make_shared<Result<client::ObjectList>>(std::move(result))] {
       if (!link->watch || link->generation != generation) return;
@@ -48,17 +53,20 @@ void ObjectWatch::list() {
 void ObjectWatch::watch() {
   uint64_t generation = ++link_->generation;
   subscription_.reset();
-  client::WatchOptions options{.namespace_ = scope_.namespace_, .labelSelector = scope_.labelSelector,
-                               .fieldSelector = scope_.fieldSelector, .resourceVersion = seen_};
-  subscription_ = cluster_.watch(resource_, options, [&loop = loop_, link = link_, generation](const client::WatchEvent& event) {
-    loop.post([link, generation, event] {
-      if (!link->watch || link->generation != generation) return;
-      ObjectWatch& self = *link->watch;
-      if (event.type != client::WatchEvent::Type::Error) return self.apply(event);
-      bool expired = event.error.reason == Reason::Expired || event.error.reason == Reason::Gone;
-      self.retry(event.error, expired ? &ObjectWatch::list : &ObjectWatch::watch);
-    });
-  });
+  client::WatchOptions options{.namespace_ = scope_.namespace_,
+                               .labelSelector = scope_.labelSelector,
+                               .fieldSelector = scope_.fieldSelector,
+                               .resourceVersion = seen_};
+  subscription_ =
+      cluster_.watch(resource_, options, [&loop = loop_, link = link_, generation](const client::WatchEvent& event) {
+        loop.post([link, generation, event] {
+          if (!link->watch || link->generation != generation) return;
+          ObjectWatch& self = *link->watch;
+          if (event.type != client::WatchEvent::Type::Error) return self.apply(event);
+          bool expired = event.error.reason == Reason::Expired || event.error.reason == Reason::Gone;
+          self.retry(event.error, expired ? &ObjectWatch::list : &ObjectWatch::watch);
+        });
+      });
 }
 
 void ObjectWatch::retry(const Error& error, void (ObjectWatch::*next)()) {

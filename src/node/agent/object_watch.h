@@ -1,7 +1,8 @@
 // object_watch.h
 //
-// List, then watch for ever, with selectors: the raw objects of one node, one namespace or one name. What client::Informer is
-// to controllers, without decoding: the agent reads whole objects and only when it needs them (decision 14). Lives on one Loop.
+// List, then watch for ever, with selectors: the raw objects of one node, one namespace or one name. What
+// client::Informer is to controllers, without decoding: the agent reads whole objects and only when it needs them
+// (decision 14). Lives on one Loop.
 #pragma once
 
 #include <functional>

@@ -11,7 +11,9 @@ using Sandbox = PodRun::Sandbox;
 // Pauses after a failed sandbox or start: the first is short because most causes pass at once.
 constexpr Duration kFirstPause = 1s;
 constexpr Duration kLongestPause = 64s;
-Duration pauseAfter(int failures) { return std::min<Duration>(kFirstPause * (1 << std::min(failures - 1, 6)), kLongestPause); }
+Duration pauseAfter(int failures) {
+  return std::min<Duration>(kFirstPause * (1 << std::min(failures - 1, 6)), kLongestPause);
+}
 
 void resetProbes(ContainerRun& run, const podspec::Container& spec) {
   run.startupDone = !spec.startupProbe;
@@ -37,8 +39,13 @@ void ended(ContainerRun& run, ContainerExited exit, const BackOffLimits& limits)
 }
 
 ContainerExited lost(const ContainerRun& run, Time now, const char* message) {
-  return {.name = run.name, .attempt = std::max(run.attempt, 0), .exitCode = 137, .reason = "ContainerStatusUnknown",
-          .message = message, .startedAt = run.startedAt, .finishedAt = now};
+  return {.name = run.name,
+          .attempt = std::max(run.attempt, 0),
+          .exitCode = 137,
+          .reason = "ContainerStatusUnknown",
+          .message = message,
+          .startedAt = run.startedAt,
+          .finishedAt = now};
 }
 
 }  // namespace
@@ -106,7 +113,8 @@ void beginSandbox(PodRun& run, const podspec::PodSpec& spec, Time now) {
   }
 }
 
-bool applyEvent(PodRun& run, const PodEvent& event, const podspec::PodSpec& spec, const BackOffLimits& limits, Time now) {
+bool applyEvent(PodRun& run, const PodEvent& event, const podspec::PodSpec& spec, const BackOffLimits& limits,
+                Time now) {
   if (const auto* ready = std::get_if<PodSandboxReady>(&event.what)) {
     if (run.sandbox == Sandbox::Ready && run.ip == ready->ip) return false;
     run.sandbox = Sandbox::Ready;
@@ -138,8 +146,10 @@ bool applyEvent(PodRun& run, const PodEvent& event, const podspec::PodSpec& spec
     run.sandbox = Sandbox::Gone;
     run.killBy.reset();
     for (ContainerRun& one : run.containers) {
-      if (one.state == State::Starting) undoStart(one);
-      else if (one.state == State::Running) ended(one, lost(one, now, "The pod's supervisor ended under the container"), limits);
+      if (one.state == State::Starting)
+        undoStart(one);
+      else if (one.state == State::Running)
+        ended(one, lost(one, now, "The pod's supervisor ended under the container"), limits);
     }
     return true;
   }
@@ -167,8 +177,11 @@ bool applyEvent(PodRun& run, const PodEvent& event, const podspec::PodSpec& spec
 namespace {
 
 ContainerExited exitOf(const ContainerRun& run, json::Value terminated, int attempt, Time now) {
-  ContainerExited exit{.name = run.name, .attempt = attempt, .exitCode = static_cast<int>(terminated["exitCode"].asInt()),
-                       .signal = static_cast<int>(terminated["signal"].asInt()), .reason = terminated["reason"].str(),
+  ContainerExited exit{.name = run.name,
+                       .attempt = attempt,
+                       .exitCode = static_cast<int>(terminated["exitCode"].asInt()),
+                       .signal = static_cast<int>(terminated["signal"].asInt()),
+                       .reason = terminated["reason"].str(),
                        .message = terminated["message"].str()};
   exit.startedAt = parseTime(terminated["startedAt"].asString()).value_or(Time{});
   exit.finishedAt = parseTime(terminated["finishedAt"].asString()).value_or(now);
@@ -192,15 +205,17 @@ PodRun resumeRun(const podspec::PodSpec& spec, json::Value apiStatus) {
       json::Value now = status["state"];
       if (json::Value last = status.at({"lastState", "terminated"}); last.isObject() && !now["terminated"].isObject())
         ended(*one, exitOf(*one, last, now["running"].isObject() ? count - 1 : count, Time{}), {});
-      if (now["terminated"].isObject()) ended(*one, exitOf(*one, now["terminated"], count, Time{}), {});
-      else one->state = one->last && !now["running"].isObject() ? State::Exited : State::NotStarted;
+      if (now["terminated"].isObject())
+        ended(*one, exitOf(*one, now["terminated"], count, Time{}), {});
+      else
+        one->state = one->last && !now["running"].isObject() ? State::Exited : State::NotStarted;
     }
   }
   return run;
 }
 
-PodRun recoverRun(const podspec::PodSpec& spec, json::Value apiStatus, const RecoveredPod* record, const BackOffLimits& limits,
-                  Time now) {
+PodRun recoverRun(const podspec::PodSpec& spec, json::Value apiStatus, const RecoveredPod* record,
+                  const BackOffLimits& limits, Time now) {
   PodRun run = newRun(spec);
   if (auto started = parseTime(apiStatus["startTime"].asString())) run.startTime = *started;
   run.ip = apiStatus["podIP"].str();

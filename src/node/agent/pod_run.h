@@ -1,5 +1,5 @@
-// pod_run.h: what the agent knows about one pod's processes: the fold of the runtime's events, or of its records after a
-// restart of the agent. It holds nothing that could not be found again from the runtime's journal and the API.
+// pod_run.h: what the agent knows about one pod's processes: the fold of the runtime's events, or of its records after
+// a restart of the agent. It holds nothing that could not be found again from the runtime's journal and the API.
 #pragma once
 
 #include "node/agent/admission.h"
@@ -24,10 +24,10 @@ struct ContainerRun {
   std::optional<ContainerExited> last;      ///< how the latest finished run ended
   std::optional<ContainerExited> previous;  ///< and the one before
   BackOff backOff;
-  Time restartAt{};  ///< not before
-  bool done = false;  ///< an init container that has succeeded in this sandbox
-  std::optional<StartProblem> problem;  ///< why it could not be started just now
-  std::optional<Time> stopBy;           ///< a stop was commanded, with SIGKILL then
+  Time restartAt{};                       ///< not before
+  bool done = false;                      ///< an init container that has succeeded in this sandbox
+  std::optional<StartProblem> problem;    ///< why it could not be started just now
+  std::optional<Time> stopBy;             ///< a stop was commanded, with SIGKILL then
   bool startupDone = true, ready = true;  ///< by probes; without probes both are true
 
   bool active() const { return state == State::Starting || state == State::Running; }
@@ -39,9 +39,9 @@ struct PodRun {
   enum class Sandbox { Absent, Creating, Ready, Gone };
   Sandbox sandbox = Sandbox::Absent;
   std::string ip;
-  int failures = 0;   ///< of the sandbox or its volumes, in a row
-  Time retryAt{};     ///< after a failure, not before
-  std::optional<Time> killBy;  ///< killPod was commanded, with SIGKILL then
+  int failures = 0;                      ///< of the sandbox or its volumes, in a row
+  Time retryAt{};                        ///< after a failure, not before
+  std::optional<Time> killBy;            ///< killPod was commanded, with SIGKILL then
   std::vector<ContainerRun> containers;  ///< init containers first, both in the spec's order
   Time startTime{};
   bool admitted = false;
@@ -55,12 +55,13 @@ struct PodRun {
 PodRun newRun(const podspec::PodSpec& spec);
 
 /// One event of the runtime. False when it tells nothing new (a repetition, an older run).
-bool applyEvent(PodRun& run, const PodEvent& event, const podspec::PodSpec& spec, const BackOffLimits& limits, Time now);
+bool applyEvent(PodRun& run, const PodEvent& event, const podspec::PodSpec& spec, const BackOffLimits& limits,
+                Time now);
 
-/// After a restart of the agent: from the runtime's records (null: it has none) and the status in the API, which knows of
-/// runs that the runtime lost. Those ended as ContainerStatusUnknown.
-PodRun recoverRun(const podspec::PodSpec& spec, json::Value apiStatus, const RecoveredPod* record, const BackOffLimits& limits,
-                  Time now);
+/// After a restart of the agent: from the runtime's records (null: it has none) and the status in the API, which knows
+/// of runs that the runtime lost. Those ended as ContainerStatusUnknown.
+PodRun recoverRun(const podspec::PodSpec& spec, json::Value apiStatus, const RecoveredPod* record,
+                  const BackOffLimits& limits, Time now);
 
 /// A simulated pod whose virtual processes are gone: those that ran begin the same run again, ends stay ends.
 PodRun resumeRun(const podspec::PodSpec& spec, json::Value apiStatus);

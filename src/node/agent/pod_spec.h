@@ -1,5 +1,5 @@
-// pod_spec.h: a pod as the node agent reads it, whole: everything that decides how its processes start. Decoded on demand from
-// the object's JSON (decision 14) and dropped again; nobody writes these structs back.
+// pod_spec.h: a pod as the node agent reads it, whole: everything that decides how its processes start. Decoded on
+// demand from the object's JSON (decision 14) and dropped again; nobody writes these structs back.
 #pragma once
 
 #include "api/core.h"
@@ -16,8 +16,8 @@ struct FieldRef {
 struct ResourceFieldRef {
   std::string containerName, resource, divisor;
   static constexpr auto describe() {
-    return std::tuple{field("containerName", &ResourceFieldRef::containerName), field("resource", &ResourceFieldRef::resource),
-                      field("divisor", &ResourceFieldRef::divisor)};
+    return std::tuple{field("containerName", &ResourceFieldRef::containerName),
+                      field("resource", &ResourceFieldRef::resource), field("divisor", &ResourceFieldRef::divisor)};
   }
 };
 
@@ -36,9 +36,9 @@ struct EnvVarSource {
   std::optional<ResourceFieldRef> resourceFieldRef;
   std::optional<ObjectKeyRef> configMapKeyRef, secretKeyRef;
   static constexpr auto describe() {
-    return std::tuple{field("fieldRef", &EnvVarSource::fieldRef), field("resourceFieldRef", &EnvVarSource::resourceFieldRef),
-                      field("configMapKeyRef", &EnvVarSource::configMapKeyRef),
-                      field("secretKeyRef", &EnvVarSource::secretKeyRef)};
+    return std::tuple{
+        field("fieldRef", &EnvVarSource::fieldRef), field("resourceFieldRef", &EnvVarSource::resourceFieldRef),
+        field("configMapKeyRef", &EnvVarSource::configMapKeyRef), field("secretKeyRef", &EnvVarSource::secretKeyRef)};
   }
 };
 
@@ -46,7 +46,8 @@ struct EnvVar {
   std::string name, value;
   std::optional<EnvVarSource> valueFrom;
   static constexpr auto describe() {
-    return std::tuple{field("name", &EnvVar::name), field("value", &EnvVar::value), field("valueFrom", &EnvVar::valueFrom)};
+    return std::tuple{field("name", &EnvVar::name), field("value", &EnvVar::value),
+                      field("valueFrom", &EnvVar::valueFrom)};
   }
 };
 
@@ -178,7 +179,9 @@ struct Volume {
 struct HttpHeader {
   std::string name, value;
   bool operator==(const HttpHeader&) const = default;
-  static constexpr auto describe() { return std::tuple{field("name", &HttpHeader::name), field("value", &HttpHeader::value)}; }
+  static constexpr auto describe() {
+    return std::tuple{field("name", &HttpHeader::name), field("value", &HttpHeader::value)};
+  }
 };
 
 struct HttpGetAction {
@@ -193,7 +196,9 @@ struct HttpGetAction {
 
 struct TcpAction {
   std::string port, host;
-  static constexpr auto describe() { return std::tuple{field("port", &TcpAction::port), field("host", &TcpAction::host)}; }
+  static constexpr auto describe() {
+    return std::tuple{field("port", &TcpAction::port), field("host", &TcpAction::host)};
+  }
 };
 
 struct Probe {
@@ -225,7 +230,9 @@ struct Lifecycle {
 
 struct Capabilities {
   std::vector<std::string> add, drop;
-  static constexpr auto describe() { return std::tuple{field("add", &Capabilities::add), field("drop", &Capabilities::drop)}; }
+  static constexpr auto describe() {
+    return std::tuple{field("add", &Capabilities::add), field("drop", &Capabilities::drop)};
+  }
 };
 
 struct SeccompProfile {
@@ -301,7 +308,9 @@ struct Container {
 struct DnsOption {
   std::string name;
   std::optional<std::string> value;
-  static constexpr auto describe() { return std::tuple{field("name", &DnsOption::name), field("value", &DnsOption::value)}; }
+  static constexpr auto describe() {
+    return std::tuple{field("name", &DnsOption::name), field("value", &DnsOption::value)};
+  }
 };
 
 struct DnsConfig {
@@ -316,7 +325,9 @@ struct DnsConfig {
 struct HostAlias {
   std::string ip;
   std::vector<std::string> hostnames;
-  static constexpr auto describe() { return std::tuple{field("ip", &HostAlias::ip), field("hostnames", &HostAlias::hostnames)}; }
+  static constexpr auto describe() {
+    return std::tuple{field("ip", &HostAlias::ip), field("hostnames", &HostAlias::hostnames)};
+  }
 };
 
 struct ReadinessGate {

@@ -20,9 +20,12 @@ std::optional<int> portOf(const std::string& text, const podspec::Container& con
 
 const char* toString(ProbeKind kind) {
   switch (kind) {
-    case ProbeKind::Startup: return "Startup";
-    case ProbeKind::Readiness: return "Readiness";
-    case ProbeKind::Liveness: return "Liveness";
+    case ProbeKind::Startup:
+      return "Startup";
+    case ProbeKind::Readiness:
+      return "Readiness";
+    case ProbeKind::Liveness:
+      return "Liveness";
   }
   return "";
 }
@@ -37,7 +40,8 @@ Result<std::optional<ProbeTarget>> probeTarget(const podspec::Probe& probe, cons
   auto number = portOf(port, container);
   if (!number || *number < 1 || *number > 65535)
     return Error(Reason::Invalid, fmt::format("port \"{}\" of the probe is neither a number nor the name of a port of "
-                                              "container \"{}\"", port, container.name));
+                                              "container \"{}\"",
+                                              port, container.name));
   target.port = *number;
   target.host = host.empty() ? podIp : host;
   if (probe.httpGet) {

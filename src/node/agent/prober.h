@@ -1,6 +1,6 @@
 // prober.h: startup, readiness and liveness probes: what they count (pure) and who carries them out (an interface).
-// httpGet and tcpSocket are carried out from the node to the pod's address. exec and grpc need what the runtime and net/ do
-// not offer yet: they are refused with an event, and the container counts as started and ready.
+// httpGet and tcpSocket are carried out from the node to the pod's address. exec and grpc need what the runtime and
+// net/ do not offer yet: they are refused with an event, and the container counts as started and ready.
 #pragma once
 
 #include <functional>

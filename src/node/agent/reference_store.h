@@ -1,5 +1,5 @@
-// reference_store.h: the ConfigMaps and Secrets that this agent's pods refer to, each watched by name while a pod uses it
-// (kubelet's way: a node sees nothing it has no pod for). Lives on the agent's loop.
+// reference_store.h: the ConfigMaps and Secrets that this agent's pods refer to, each watched by name while a pod uses
+// it (kubelet's way: a node sees nothing it has no pod for). Lives on the agent's loop.
 #pragma once
 
 #include <set>

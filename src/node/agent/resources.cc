@@ -119,7 +119,8 @@ int oomScoreAdjust(const podspec::PodSpec& spec, const podspec::Container& conta
   if (qos == "Guaranteed") return kGuaranteed;
   if (qos == "BestEffort" || memoryCapacity <= 0) return kBestEffort;
   int64_t request = containerRequests(container)["memory"].value();
-  int64_t score = 1000 - static_cast<int64_t>(1000.0 * static_cast<double>(request) / static_cast<double>(memoryCapacity));
+  int64_t score =
+      1000 - static_cast<int64_t>(1000.0 * static_cast<double>(request) / static_cast<double>(memoryCapacity));
   if (score < 1000 + kGuaranteed) return 1000 + kGuaranteed;
   return score == kBestEffort ? kBestEffort - 1 : static_cast<int>(score);
 }

@@ -14,11 +14,12 @@ using Amounts = std::map<std::string, kube::Quantity>;
 /// Quantities that do not parse are left out: the API validates them.
 Amounts amountsOf(const api::ResourceList& list);
 
-/// The requests of one container; a limit without a request counts as the request (as the API server's defaulting does).
+/// The requests of one container; a limit without a request counts as the request (as the API server's defaulting
+/// does).
 Amounts containerRequests(const podspec::Container& container);
 
-/// What the whole pod takes: containers and sidecars summed, or the largest moment of initialisation if that is more, plus
-/// overhead.
+/// What the whole pod takes: containers and sidecars summed, or the largest moment of initialisation if that is more,
+/// plus overhead.
 Amounts podRequests(const podspec::PodSpec& spec);
 
 /// Guaranteed, Burstable or BestEffort.

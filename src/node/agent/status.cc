@@ -60,7 +60,9 @@ View viewOf(const podspec::Pod& pod, const ContainerRun& run, bool over, bool in
   if (over && initialized && !run.init && !run.last) {
     // Upstream: once a pod was initialised, a container without a trace counts as lost.
     view.shown = Shown::Terminated;
-    view.terminated = ContainerExited{.name = run.name, .exitCode = 137, .reason = "ContainerStatusUnknown",
+    view.terminated = ContainerExited{.name = run.name,
+                                      .exitCode = 137,
+                                      .reason = "ContainerStatusUnknown",
                                       .message = "The container could not be located when the pod was terminated"};
     return view;
   }
@@ -105,16 +107,17 @@ Value terminatedState(Arena& arena, const podspec::Pod& pod, const ContainerExit
   return json::object(arena, {{"terminated", out.build()}});
 }
 
-Value containerStatus(Arena& arena, const podspec::Pod& pod, const podspec::Container& container, const ContainerRun& run,
-                      const View& view) {
+Value containerStatus(Arena& arena, const podspec::Pod& pod, const podspec::Container& container,
+                      const ContainerRun& run, const View& view) {
   Value state;
   if (view.shown == Shown::Running)
     state = json::object(arena, {{"running", json::Object(arena).set("startedAt", formatTime(run.startedAt)).build()}});
   else if (view.shown == Shown::Terminated)
     state = terminatedState(arena, pod, *view.terminated);
   else
-    state = json::object(arena, {{"waiting", json::Object(arena).setNonEmpty("reason", view.reason)
-                                                 .setNonEmpty("message", view.message).build()}});
+    state = json::object(
+        arena, {{"waiting",
+                 json::Object(arena).setNonEmpty("reason", view.reason).setNonEmpty("message", view.message).build()}});
   json::Object out(arena);
   out.set("name", run.name).set("image", container.image).set("ready", view.ready).set("started", view.started);
   out.set("state", state);
@@ -155,16 +158,22 @@ std::vector<Wanted> conditionsOf(const podspec::Pod& pod, const PodRun& run, con
     if (c.sidecar && !views[i].ready) unready.push_back(c.name);
   }
   bool initialized = isInitialized(run);
-  if (phase == "Succeeded") out.push_back({"Initialized", "True", "PodCompleted", ""});
-  else if (initialized) out.push_back({"Initialized", "True", "", ""});
-  else out.push_back({"Initialized", "False", "ContainersNotInitialized",
-                      incomplete.empty() ? "" : "containers with incomplete status: " + listed(incomplete)});
+  if (phase == "Succeeded")
+    out.push_back({"Initialized", "True", "PodCompleted", ""});
+  else if (initialized)
+    out.push_back({"Initialized", "True", "", ""});
+  else
+    out.push_back({"Initialized", "False", "ContainersNotInitialized",
+                   incomplete.empty() ? "" : "containers with incomplete status: " + listed(incomplete)});
 
   Wanted containersReady{"ContainersReady", "True", "", ""};
-  if (phase == "Succeeded") containersReady = {"ContainersReady", "False", "PodCompleted", ""};
-  else if (phase == "Failed") containersReady = {"ContainersReady", "False", "PodFailed", ""};
+  if (phase == "Succeeded")
+    containersReady = {"ContainersReady", "False", "PodCompleted", ""};
+  else if (phase == "Failed")
+    containersReady = {"ContainersReady", "False", "PodFailed", ""};
   else if (!unready.empty())
-    containersReady = {"ContainersReady", "False", "ContainersNotReady", "containers with unready status: " + listed(unready)};
+    containersReady = {"ContainersReady", "False", "ContainersNotReady",
+                       "containers with unready status: " + listed(unready)};
   Wanted ready = containersReady;
   ready.type = "Ready";
   if (ready.status == "True") {
@@ -176,8 +185,12 @@ std::vector<Wanted> conditionsOf(const podspec::Pod& pod, const PodRun& run, con
           known = true;
           open = condition["status"].asString() == "True";
         }
-      if (!known) gates.push_back(fmt::format("corresponding condition of pod readiness gate \"{}\" does not exist.", gate.conditionType));
-      else if (!open) gates.push_back(fmt::format("the status of pod readiness gate \"{}\" is not \"True\", but False", gate.conditionType));
+      if (!known)
+        gates.push_back(
+            fmt::format("corresponding condition of pod readiness gate \"{}\" does not exist.", gate.conditionType));
+      else if (!open)
+        gates.push_back(
+            fmt::format("the status of pod readiness gate \"{}\" is not \"True\", but False", gate.conditionType));
     }
     if (!gates.empty()) ready = {"Ready", "False", "ReadinessGatesNotReady", join(gates, ", ")};
   }
@@ -198,13 +211,18 @@ Value conditionPatch(Arena& arena, const std::vector<Wanted>& wanted, Value obje
       continue;
     json::Object out(arena);
     out.set("type", want.type).set("status", want.status).set("lastProbeTime", Value());
-    if (!want.reason.empty()) out.set("reason", want.reason);
-    else if (have.has("reason")) out.set("reason", Value());
-    if (!want.message.empty()) out.set("message", want.message);
-    else if (have.has("message")) out.set("message", Value());
+    if (!want.reason.empty())
+      out.set("reason", want.reason);
+    else if (have.has("reason"))
+      out.set("reason", Value());
+    if (!want.message.empty())
+      out.set("message", want.message);
+    else if (have.has("message"))
+      out.set("message", Value());
     if (generation > 0) out.set("observedGeneration", generation);
-    out.set("lastTransitionTime", sameStatus && have["lastTransitionTime"].isString() ? have["lastTransitionTime"]
-                                                                                     : json::string(arena, formatTime(now)));
+    out.set("lastTransitionTime", sameStatus && have["lastTransitionTime"].isString()
+                                      ? have["lastTransitionTime"]
+                                      : json::string(arena, formatTime(now)));
     changed.push_back(out.build());
   }
   return json::array(arena, changed);
@@ -279,7 +297,8 @@ std::string statusPatch(Value object, const podspec::Pod& pod, const PodRun& run
   }
   // A pod that was created bound never met a scheduler.
   bool scheduled = false;
-  for (Value condition : have["conditions"].items()) scheduled = scheduled || condition["type"].asString() == "PodScheduled";
+  for (Value condition : have["conditions"].items())
+    scheduled = scheduled || condition["type"].asString() == "PodScheduled";
   if (!scheduled) conditions.push_back({"PodScheduled", "True", "", ""});
 
   json::Object patch(arena);

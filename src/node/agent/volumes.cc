@@ -21,7 +21,8 @@ Result<void> checkPath(const std::string& volume, const std::string& path) {
   for (std::string_view part : split(path, '/')) bad = bad || part == "..";
   if (bad)
     return Error(Reason::Invalid, fmt::format("volume \"{}\": path \"{}\" must be relative and stay inside the volume "
-                                              "(no \"..\")", volume, path));
+                                              "(no \"..\")",
+                                              volume, path));
   return {};
 }
 
@@ -44,8 +45,9 @@ Result<void> addObject(std::vector<VolumeFile>& out, const std::string& volume, 
     auto value = data->find(item.key);
     if (value == data->end()) {
       if (source.optional) continue;
-      return Error(Reason::NotFound, fmt::format("{} references non-existent {} key: {}", secret ? "secret" : "configmap",
-                                                 secret ? "secret" : "config", item.key));
+      return Error(Reason::NotFound,
+                   fmt::format("{} references non-existent {} key: {}", secret ? "secret" : "configmap",
+                               secret ? "secret" : "config", item.key));
     }
     STOKER_CHECK(checkPath(volume, item.path));
     out.push_back({item.path, value->second, static_cast<unsigned>(item.mode.value_or(mode))});
@@ -53,8 +55,9 @@ Result<void> addObject(std::vector<VolumeFile>& out, const std::string& volume, 
   return {};
 }
 
-Result<void> addDownward(std::vector<VolumeFile>& out, const std::string& volume, const std::vector<podspec::DownwardItem>& items,
-                         const podspec::Pod& pod, const PodFacts& facts, int32_t mode) {
+Result<void> addDownward(std::vector<VolumeFile>& out, const std::string& volume,
+                         const std::vector<podspec::DownwardItem>& items, const podspec::Pod& pod,
+                         const PodFacts& facts, int32_t mode) {
   for (const auto& item : items) {
     STOKER_CHECK(checkPath(volume, item.path));
     Result<std::string> value = item.fieldRef           ? fieldValue(pod, facts, item.fieldRef->fieldPath, true)
@@ -81,8 +84,8 @@ Result<void> addProjected(std::vector<VolumeFile>& out, const podspec::Volume& v
       STOKER_CHECK(checkPath(volume.name, path));
       auto token = facts.references.tokens.find(volume.name + "/" + path);
       if (token == facts.references.tokens.end())
-        return Error(Reason::NotFound, fmt::format("volume \"{}\": no token for service account \"{}\" yet", volume.name,
-                                                   pod.spec.serviceAccountName));
+        return Error(Reason::NotFound, fmt::format("volume \"{}\": no token for service account \"{}\" yet",
+                                                   volume.name, pod.spec.serviceAccountName));
       // Upstream: a token is readable by its owner only, unless a group or another user has to read it.
       bool shared = pod.spec.securityContext.fsGroup.has_value();
       bool otherUser = pod.spec.securityContext.runAsUser.value_or(0) != 0;
@@ -90,9 +93,11 @@ Result<void> addProjected(std::vector<VolumeFile>& out, const podspec::Volume& v
         otherUser = otherUser || container.securityContext.runAsUser.value_or(0) != 0;
       out.push_back({path, token->second, otherUser ? 0644u : shared ? 0640u : 0600u});
     } else {
-      return Error(Reason::Invalid,
-                   fmt::format("volume \"{}\": a projected source that this node does not have; it knows configMap, secret, "
-                               "downwardAPI and serviceAccountToken", volume.name));
+      return Error(
+          Reason::Invalid,
+          fmt::format("volume \"{}\": a projected source that this node does not have; it knows configMap, secret, "
+                      "downwardAPI and serviceAccountToken",
+                      volume.name));
     }
   }
   return {};
@@ -122,8 +127,9 @@ Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFa
     if (volume.emptyDir) {
       bool memory = volume.emptyDir->medium == "Memory";
       if (!memory && !volume.emptyDir->medium.empty() && !volume.emptyDir->medium.starts_with("HugePages"))
-        return Error(Reason::Invalid, fmt::format("volume \"{}\": emptyDir medium \"{}\" is not known; use \"\" or \"Memory\"",
-                                                  volume.name, volume.emptyDir->medium));
+        return Error(Reason::Invalid,
+                     fmt::format("volume \"{}\": emptyDir medium \"{}\" is not known; use \"\" or \"Memory\"",
+                                 volume.name, volume.emptyDir->medium));
       plan.kind = memory ? VolumePlan::Kind::Memory : VolumePlan::Kind::Directory;
       if (!volume.emptyDir->sizeLimit.empty()) {
         STOKER_TRY(kube::Quantity limit, kube::Quantity::parse(volume.emptyDir->sizeLimit));
@@ -152,9 +158,11 @@ Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFa
       plan.kind = VolumePlan::Kind::Files;
       STOKER_CHECK(addProjected(plan.files, volume, pod, facts));
     } else {
-      return Error(Reason::Invalid,
-                   fmt::format("volume \"{}\": {} is not supported by this node; use emptyDir, hostPath, configMap, secret, "
-                               "downwardAPI or projected", volume.name, unsupportedType(volume)));
+      return Error(
+          Reason::Invalid,
+          fmt::format("volume \"{}\": {} is not supported by this node; use emptyDir, hostPath, configMap, secret, "
+                      "downwardAPI or projected",
+                      volume.name, unsupportedType(volume)));
     }
     out.push_back(std::move(plan));
   }
@@ -165,14 +173,17 @@ bool hasApiContent(const VolumePlan& plan) { return plan.kind == VolumePlan::Kin
 
 Result<void> applyVolume(Files& files, VolumePlan& plan, std::optional<int64_t> group) {
   switch (plan.kind) {
-    case VolumePlan::Kind::Directory: return files.makeDirectory(plan.path, 0777, group);
+    case VolumePlan::Kind::Directory:
+      return files.makeDirectory(plan.path, 0777, group);
     case VolumePlan::Kind::Memory: {
       STOKER_TRY(bool shared, files.makeMemoryDirectory(plan.path, plan.sizeBytes, group));
       plan.perContainer = !shared && plan.users <= 1;
       return {};
     }
-    case VolumePlan::Kind::HostPath: return files.prepareHostPath(plan.path, plan.hostPathType);
-    case VolumePlan::Kind::Files: return files.writeVolume(plan.path, plan.files, group);
+    case VolumePlan::Kind::HostPath:
+      return files.prepareHostPath(plan.path, plan.hostPathType);
+    case VolumePlan::Kind::Files:
+      return files.writeVolume(plan.path, plan.files, group);
   }
   return {};
 }
@@ -190,17 +201,23 @@ Result<std::vector<Mount>> containerMounts(Files& files, const podspec::Containe
     if (!mount.subPathExpr.empty()) {
       sub = expand(mount.subPathExpr, environment.byName);
       if (sub.find("$(") != std::string::npos)
-        return Error(Reason::Invalid, fmt::format("volumeMounts of \"{}\": subPathExpr \"{}\" names a variable that the "
-                                                  "container does not have", mount.name, mount.subPathExpr));
+        return Error(Reason::Invalid,
+                     fmt::format("volumeMounts of \"{}\": subPathExpr \"{}\" names a variable that the "
+                                 "container does not have",
+                                 mount.name, mount.subPathExpr));
     }
     if (volume->perContainer && sub.empty()) {
-      out.push_back({.kind = Mount::Kind::Tmpfs, .target = mount.mountPath, .readOnly = mount.readOnly, .sizeBytes = volume->sizeBytes});
+      out.push_back({.kind = Mount::Kind::Tmpfs,
+                     .target = mount.mountPath,
+                     .readOnly = mount.readOnly,
+                     .sizeBytes = volume->sizeBytes});
       continue;
     }
     std::string source = volume->path;
     if (!sub.empty()) {
       STOKER_CHECK(checkPath(mount.name, sub));
-      if (volume->kind == VolumePlan::Kind::Files) source += "/..data/" + sub;
+      if (volume->kind == VolumePlan::Kind::Files)
+        source += "/..data/" + sub;
       else {
         STOKER_TRY(source, files.subPath(volume->path, sub));
       }

@@ -26,8 +26,8 @@ Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFa
 /// Only volumes whose content comes from the API, for refreshing them while the pod runs.
 bool hasApiContent(const VolumePlan& plan);
 
-/// Carries out one plan. `group` is the pod's fsGroup. Memory that cannot be shared becomes the container's own when only one
-/// uses it (it then goes with a restart), otherwise a directory on disk.
+/// Carries out one plan. `group` is the pod's fsGroup. Memory that cannot be shared becomes the container's own when
+/// only one uses it (it then goes with a restart), otherwise a directory on disk.
 Result<void> applyVolume(Files& files, VolumePlan& plan, std::optional<int64_t> group);
 
 /// The mounts of one container. Invalid: an unknown volume, a bad subPath.

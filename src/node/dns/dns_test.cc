@@ -19,7 +19,11 @@ Message sample() {
   message.id = 77;
   message.response = message.recursionDesired = true;
   message.questions = {{"_pg._tcp.db.ns.svc.cluster.local", kSrv, 1}};
-  message.answers = {{.name = "_pg._tcp.db.ns.svc.cluster.local", .type = kSrv, .target = "a.db.ns.svc.cluster.local", .weight = 100, .port = 5432},
+  message.answers = {{.name = "_pg._tcp.db.ns.svc.cluster.local",
+                      .type = kSrv,
+                      .target = "a.db.ns.svc.cluster.local",
+                      .weight = 100,
+                      .port = 5432},
                      {.name = "x.cluster.local", .type = kA, .address = std::string("\x0a\x00\x00\x01", 4)},
                      {.name = "y.cluster.local", .type = kCname, .target = "x.cluster.local"}};
   message.additionals = {{.name = "t.local", .type = 16, .raw = std::string("\x02hi", 3)}};
@@ -37,7 +41,8 @@ TEST(DnsWire, whatDoesNotFitIsLeftOutAndSaid) {
   Message message;
   message.response = true;
   message.questions = {{"a.b", kA, 1}};
-  for (int i = 0; i < 100; ++i) message.answers.push_back({.name = "a.b", .type = kA, .address = std::string(4, static_cast<char>(i))});
+  for (int i = 0; i < 100; ++i)
+    message.answers.push_back({.name = "a.b", .type = kA, .address = std::string(4, static_cast<char>(i))});
   std::string bytes = encode(message, 512);
   EXPECT_LE(bytes.size(), 512u);
   auto decoded = decode(bytes);
@@ -79,7 +84,8 @@ Records records() {
   out.setService("ns", "web", &web);
   api::EndpointSlice slice;
   slice.metadata.labels["kubernetes.io/service-name"] = "db";
-  slice.endpoints = {{.addresses = {"10.1.0.5"}, .hostname = "db-0"}, {.addresses = {"10.1.0.6"}},
+  slice.endpoints = {{.addresses = {"10.1.0.5"}, .hostname = "db-0"},
+                     {.addresses = {"10.1.0.6"}},
                      {.addresses = {"10.1.0.7"}, .conditions = {.ready = false}, .hostname = "db-2"}};
   slice.ports = {{.name = "pg", .port = 5432, .protocol = "TCP"}};
   out.setSlice("ns", "db-abc", &slice);
@@ -98,23 +104,34 @@ TEST_P(Names, asTheSpecificationSays) {
   Answer answer = records().resolve(GetParam().name, GetParam().type);
   std::string got;
   for (const Record& record : answer.records)
-    got += (got.empty() ? "" : " ") + (record.type == kSrv ? record.target + ":" + std::to_string(record.port) : addressText(record.address));
-  if (!answer.inZone) got = "forward";
-  else if (answer.rcode == kNxDomain) got = "NX";
-  else if (got.empty()) got = "NODATA";
+    got += (got.empty() ? "" : " ") +
+           (record.type == kSrv ? record.target + ":" + std::to_string(record.port) : addressText(record.address));
+  if (!answer.inZone)
+    got = "forward";
+  else if (answer.rcode == kNxDomain)
+    got = "NX";
+  else if (got.empty())
+    got = "NODATA";
   EXPECT_EQ(got, GetParam().expected);
 }
-INSTANTIATE_TEST_SUITE_P(Cases, Names, ::testing::Values(
-    NameCase{"web.ns.svc.cluster.local", kA, "10.96.0.7"}, NameCase{"WEB.ns.svc.cluster.local", kA, "10.96.0.7"},
-    NameCase{"web.ns.svc.cluster.local", kAaaa, "NODATA"}, NameCase{"db.ns.svc.cluster.local", kA, "10.1.0.5 10.1.0.6"},
-    NameCase{"db-0.db.ns.svc.cluster.local", kA, "10.1.0.5"}, NameCase{"10-1-0-6.db.ns.svc.cluster.local", kA, "10.1.0.6"},
-    NameCase{"db-2.db.ns.svc.cluster.local", kA, "NX"}, NameCase{"empty.ns.svc.cluster.local", kA, "NX"},
-    NameCase{"no.ns.svc.cluster.local", kA, "NX"}, NameCase{"ns.svc.cluster.local", kA, "NODATA"}, NameCase{"no.svc.cluster.local", kA, "NX"},
-    NameCase{"_http._tcp.web.ns.svc.cluster.local", kSrv, "web.ns.svc.cluster.local:80"},
-    NameCase{"_pg._tcp.db.ns.svc.cluster.local", kSrv, "db-0.db.ns.svc.cluster.local:5432 10-1-0-6.db.ns.svc.cluster.local:5432"},
-    NameCase{"_pg._udp.db.ns.svc.cluster.local", kSrv, "NX"}, NameCase{"10-1-0-9.ns.pod.cluster.local", kA, "10.1.0.9"},
-    NameCase{"10-1-0.ns.pod.cluster.local", kA, "NX"}, NameCase{"kubernetes.default.svc.cluster.local", kA, "10.1.0.1"},
-    NameCase{"cluster.local", kA, "NODATA"}, NameCase{"debian.org", kA, "forward"}, NameCase{"xcluster.local", kA, "forward"}));
+INSTANTIATE_TEST_SUITE_P(
+    Cases, Names,
+    ::testing::Values(
+        NameCase{"web.ns.svc.cluster.local", kA, "10.96.0.7"}, NameCase{"WEB.ns.svc.cluster.local", kA, "10.96.0.7"},
+        NameCase{"web.ns.svc.cluster.local", kAaaa, "NODATA"},
+        NameCase{"db.ns.svc.cluster.local", kA, "10.1.0.5 10.1.0.6"},
+        NameCase{"db-0.db.ns.svc.cluster.local", kA, "10.1.0.5"},
+        NameCase{"10-1-0-6.db.ns.svc.cluster.local", kA, "10.1.0.6"},
+        NameCase{"db-2.db.ns.svc.cluster.local", kA, "NX"}, NameCase{"empty.ns.svc.cluster.local", kA, "NX"},
+        NameCase{"no.ns.svc.cluster.local", kA, "NX"}, NameCase{"ns.svc.cluster.local", kA, "NODATA"},
+        NameCase{"no.svc.cluster.local", kA, "NX"},
+        NameCase{"_http._tcp.web.ns.svc.cluster.local", kSrv, "web.ns.svc.cluster.local:80"},
+        NameCase{"_pg._tcp.db.ns.svc.cluster.local", kSrv,
+                 "db-0.db.ns.svc.cluster.local:5432 10-1-0-6.db.ns.svc.cluster.local:5432"},
+        NameCase{"_pg._udp.db.ns.svc.cluster.local", kSrv, "NX"},
+        NameCase{"10-1-0-9.ns.pod.cluster.local", kA, "10.1.0.9"}, NameCase{"10-1-0.ns.pod.cluster.local", kA, "NX"},
+        NameCase{"kubernetes.default.svc.cluster.local", kA, "10.1.0.1"}, NameCase{"cluster.local", kA, "NODATA"},
+        NameCase{"debian.org", kA, "forward"}, NameCase{"xcluster.local", kA, "forward"}));
 
 TEST(Names, goWithTheirObjects) {
   Records all = records();
@@ -125,12 +142,14 @@ TEST(Names, goWithTheirObjects) {
 }
 
 TEST(Resolv, confAndCandidates) {
-  ResolvConf conf = parseResolvConf("# x\nnameserver 10.1.0.1\nsearch ns.svc.cluster.local svc.cluster.local ; more\noptions ndots:5 rotate\n");
+  ResolvConf conf = parseResolvConf(
+      "# x\nnameserver 10.1.0.1\nsearch ns.svc.cluster.local svc.cluster.local ; more\noptions ndots:5 rotate\n");
   EXPECT_EQ(conf, (ResolvConf{{"10.1.0.1"}, {"ns.svc.cluster.local", "svc.cluster.local"}, 5}));
   EXPECT_EQ(candidates("m", conf), (std::vector<std::string>{"m.ns.svc.cluster.local", "m.svc.cluster.local", "m"}));
   EXPECT_EQ(candidates("m.", conf), std::vector<std::string>{"m"});
   EXPECT_EQ(candidates("a.b", {{}, {"x"}, 1}), (std::vector<std::string>{"a.b", "a.b.x"}));
-  EXPECT_EQ(nameserversOf("nameserver 10.1.0.1\nnameserver 9.9.9.9\nnameserver ::1\n", "10.1.0.1"), std::vector<std::string>{"9.9.9.9"});
+  EXPECT_EQ(nameserversOf("nameserver 10.1.0.1\nnameserver 9.9.9.9\nnameserver ::1\n", "10.1.0.1"),
+            std::vector<std::string>{"9.9.9.9"});
 }
 
 /// Sends one query and waits for the answer at most `milliseconds`.
@@ -185,7 +204,8 @@ TEST(DnsServer, answersOverUdpAndTcpAndHoldsWhatIsAwaited) {
 
   std::optional<Message> held;
   std::thread waiter([&] { held = ask((*server)->port(), query("later.cluster.local", 9000), 8000); });
-  EXPECT_EQ(ask((*server)->port(), query("never.cluster.local", 50), 5000)->rcode, kNxDomain) << "held for its time only";
+  EXPECT_EQ(ask((*server)->port(), query("never.cluster.local", 50), 5000)->rcode, kNxDomain)
+      << "held for its time only";
   (*server)->update([](Records& all) { all.setFixed("later.cluster.local", "10.0.0.2"); });
   waiter.join();
   ASSERT_TRUE(held && held->answers.size() == 1);
@@ -195,7 +215,8 @@ TEST(DnsServer, forwardsTheRest) {
   auto upstream = Server::start({.address = "127.0.0.1", .port = 0, .domain = "org"});
   ASSERT_TRUE(upstream.ok());
   (*upstream)->update([](Records& all) { all.setFixed("debian.org", "10.9.9.9"); });
-  auto server = Server::start({.address = "127.0.0.1", .port = 0, .upstreams = {"127.0.0.1"}, .upstreamPort = (*upstream)->port()});
+  auto server = Server::start(
+      {.address = "127.0.0.1", .port = 0, .upstreams = {"127.0.0.1"}, .upstreamPort = (*upstream)->port()});
   ASSERT_TRUE(server.ok());
   auto answer = ask((*server)->port(), query("debian.org"), 5000);
   ASSERT_TRUE(answer && answer->answers.size() == 1);

@@ -10,7 +10,8 @@ class Feeder {
  public:
   Feeder(client::Cluster& cluster, client::Loop& loop, Server& server)
       : services_(cluster, loop, client::gvrOf<api::Service>(), serviceCache_),
-        slices_(cluster, loop, client::gvrOf<api::EndpointSlice>(), sliceCache_), server_(server) {}
+        slices_(cluster, loop, client::gvrOf<api::EndpointSlice>(), sliceCache_),
+        server_(server) {}
 
   void start() {
     services_.onChange([this](const client::Key& key, const api::ObjectMeta*, const api::ObjectMeta*) {

@@ -25,7 +25,8 @@ constexpr auto kGiveUp = std::chrono::milliseconds(7000);  // beyond the hold: t
 constexpr auto kResend = std::chrono::milliseconds(2000);  // a datagram may be lost
 
 /// Asks for all names at once; the first that has addresses wins, in the order of `names` among those answered.
-std::optional<Message> askAll(const std::vector<std::string>& names, const std::string& server, uint16_t port, bool& answered) {
+std::optional<Message> askAll(const std::vector<std::string>& names, const std::string& server, uint16_t port,
+                              bool& answered) {
   int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::nullopt;
   sockaddr_in address{};
@@ -101,8 +102,10 @@ ResolvConf parseResolvConf(const std::string& text) {
     }
     if (!word.empty()) words.push_back(std::move(word));
     if (words.size() < 2) continue;
-    if (words[0] == "nameserver") out.servers.push_back(words[1]);
-    else if (words[0] == "search" || words[0] == "domain") out.searches.assign(words.begin() + 1, words.end());
+    if (words[0] == "nameserver")
+      out.servers.push_back(words[1]);
+    else if (words[0] == "search" || words[0] == "domain")
+      out.searches.assign(words.begin() + 1, words.end());
     else if (words[0] == "options")
       for (const std::string& option : words)
         if (option.starts_with("ndots:")) std::from_chars(option.data() + 6, option.data() + option.size(), out.ndots);
@@ -143,12 +146,15 @@ int nslookupMain(int argc, char** argv) {
   bool answered = false;
   auto found = askAll(candidates(words[0], conf), server, port, answered);
   if (!found) {
-    if (answered) std::printf("** server can't find %s: NXDOMAIN\n\n", words[0].c_str());
-    else std::printf(";; connection timed out; no servers could be reached\n\n");
+    if (answered)
+      std::printf("** server can't find %s: NXDOMAIN\n\n", words[0].c_str());
+    else
+      std::printf(";; connection timed out; no servers could be reached\n\n");
     return 1;
   }
   for (const Record& record : found->answers)
-    if (record.type == kA) std::printf("Name:\t%s\nAddress: %s\n", record.name.c_str(), addressText(record.address).c_str());
+    if (record.type == kA)
+      std::printf("Name:\t%s\nAddress: %s\n", record.name.c_str(), addressText(record.address).c_str());
   std::printf("\n");
   return 0;
 }

@@ -1,6 +1,7 @@
-// nslookup.h: our nslookup, for images whose own is not there (image_map.h: applets). Asks the resolvers of /etc/resolv.conf,
-// with its search list, and lets our DNS server hold the query until the name exists: training-operator's init container
-// `until nslookup MASTER` then waits for an event instead of polling. Output as busybox prints it.
+// nslookup.h: our nslookup, for images whose own is not there (image_map.h: applets). Asks the resolvers of
+// /etc/resolv.conf, with its search list, and lets our DNS server hold the query until the name exists:
+// training-operator's init container `until nslookup MASTER` then waits for an event instead of polling. Output as
+// busybox prints it.
 #pragma once
 
 #include <string>

@@ -32,7 +32,8 @@ void Records::setService(const std::string& ns, const std::string& name, const a
   if (auto address = addressBytes(service->spec.clusterIP)) out.clusterIp = *address;
   out.publishNotReady = service->spec.publishNotReadyAddresses;
   for (const auto& port : service->spec.ports)
-    out.ports.push_back({toLower(port.name), toLower(port.protocol.empty() ? "TCP" : port.protocol), static_cast<uint16_t>(port.port)});
+    out.ports.push_back(
+        {toLower(port.name), toLower(port.protocol.empty() ? "TCP" : port.protocol), static_cast<uint16_t>(port.port)});
 }
 
 void Records::setSlice(const std::string& ns, const std::string& name, const api::EndpointSlice* slice) {
@@ -55,7 +56,8 @@ void Records::setSlice(const std::string& ns, const std::string& name, const api
     out.endpoints.push_back({{*address, host}, endpoint.conditions.ready.value_or(true)});
   }
   for (const auto& port : slice->ports)
-    out.ports.push_back({toLower(port.name.value_or("")), toLower(port.protocol.empty() ? "TCP" : port.protocol), static_cast<uint16_t>(port.port)});
+    out.ports.push_back({toLower(port.name.value_or("")), toLower(port.protocol.empty() ? "TCP" : port.protocol),
+                         static_cast<uint16_t>(port.port)});
 }
 
 void Records::setFixed(const std::string& name, const std::string& address) {
@@ -76,7 +78,8 @@ Answer Records::resolveService(const std::vector<std::string>& labels, const std
   // labels: NAMESPACE, SERVICE, then what stands before them, nearest first.
   Answer nothing{true, kNxDomain, {}}, empty{true, kNoError, {}};
   auto inNamespace = services_.lower_bound({labels[0], ""});
-  if (labels.size() == 1) return inNamespace != services_.end() && inNamespace->first.first == labels[0] ? empty : nothing;
+  if (labels.size() == 1)
+    return inNamespace != services_.end() && inNamespace->first.first == labels[0] ? empty : nothing;
   Key key{labels[0], labels[1]};
   auto found = services_.find(key);
   if (found == services_.end()) return nothing;
@@ -89,7 +92,8 @@ Answer Records::resolveService(const std::vector<std::string>& labels, const std
     if (headless && endpoints.empty()) return nothing;
     if (type != kA && type != kAny) return empty;
     std::set<std::string> seen;
-    if (!headless) out.records.push_back(addressRecord(name, service.clusterIp));
+    if (!headless)
+      out.records.push_back(addressRecord(name, service.clusterIp));
     else
       for (const Endpoint& endpoint : endpoints)
         if (seen.insert(endpoint.address).second) out.records.push_back(addressRecord(name, endpoint.address));

@@ -1,5 +1,6 @@
-// records.h: what names mean inside the cluster (Kubernetes' DNS specification 1.1), computed from Services and EndpointSlices.
-// Updated piece by piece, looked up by the parts of the name: no table is ever rebuilt. Pure; server.h serves it.
+// records.h: what names mean inside the cluster (Kubernetes' DNS specification 1.1), computed from Services and
+// EndpointSlices. Updated piece by piece, looked up by the parts of the name: no table is ever rebuilt. Pure; server.h
+// serves it.
 #pragma once
 
 #include <map>
@@ -14,8 +15,8 @@ inline constexpr uint32_t kTtl = 5;  ///< seconds; CoreDNS' default for cluster 
 inline constexpr const char* kServiceNameLabel = "kubernetes.io/service-name";
 
 struct Answer {
-  bool inZone = false;          ///< ours to answer; otherwise forward
-  uint8_t rcode = kNoError;     ///< NXDOMAIN: no such name; NoError without records: the name exists, the type does not
+  bool inZone = false;       ///< ours to answer; otherwise forward
+  uint8_t rcode = kNoError;  ///< NXDOMAIN: no such name; NoError without records: the name exists, the type does not
   std::vector<Record> records;
 };
 

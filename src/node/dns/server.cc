@@ -189,7 +189,8 @@ class Server::Loop {
     if (!query.ok() || query->response) return;  // nothing sensible can be said to that
     if (query->edns && asker.tcp < 0) asker.limit = std::clamp<size_t>(query->edns->udpSize, kPlainUdpLimit, kMaxUdp);
     if (query->opcode != 0) return reply(asker, *query, {true, kNotImp, {}});
-    if (query->questions.size() != 1 || query->questions[0].klass != 1) return reply(asker, *query, {true, kFormErr, {}});
+    if (query->questions.size() != 1 || query->questions[0].klass != 1)
+      return reply(asker, *query, {true, kFormErr, {}});
     Answer answer = resolve(query->questions[0]);
     if (!answer.inZone) return forward(std::move(asker), std::move(*query), 0);
     bool hold = query->edns && query->edns->holdMilliseconds && answer.records.empty();
@@ -242,7 +243,9 @@ class Server::Loop {
     out.questions = query.questions;
     out.answers = answer.records;
     // Spread clients over the addresses of a headless service.
-    if (out.answers.size() > 1) std::rotate(out.answers.begin(), out.answers.begin() + static_cast<long>(turn_++ % out.answers.size()), out.answers.end());
+    if (out.answers.size() > 1)
+      std::rotate(out.answers.begin(), out.answers.begin() + static_cast<long>(turn_++ % out.answers.size()),
+                  out.answers.end());
     if (answer.inZone && answer.records.empty())
       out.authorities.push_back({.name = options_.domain, .type = kSoa, .ttl = kTtl, .raw = soa()});
     if (query.edns) out.edns = Edns{};
@@ -269,7 +272,8 @@ class Server::Loop {
   void send(const Asker& asker, const Message& message) {
     if (asker.tcp < 0) {
       std::string bytes = encode(message, asker.limit);
-      (void)!::sendto(udp_, bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&asker.address), sizeof asker.address);
+      (void)!::sendto(udp_, bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&asker.address),
+                      sizeof asker.address);
       return;
     }
     auto client = clients_.find(asker.tcp);
@@ -346,7 +350,8 @@ class Server::Loop {
     }
     uint64_t id = it->second.id;
     while (it->second.in.size() >= 2) {
-      size_t length = static_cast<size_t>(static_cast<uint8_t>(it->second.in[0])) << 8 | static_cast<uint8_t>(it->second.in[1]);
+      size_t length =
+          static_cast<size_t>(static_cast<uint8_t>(it->second.in[0])) << 8 | static_cast<uint8_t>(it->second.in[1]);
       if (it->second.in.size() < length + 2) break;
       std::string message = it->second.in.substr(2, length);
       it->second.in.erase(0, length + 2);

@@ -1,8 +1,8 @@
-// server.h: the resolver that pods ask: UDP and TCP on the bridge's address. Names of the cluster come from Records; everything
-// else goes to the machine's own resolvers. One thread ("dns"); updates come from any thread.
+// server.h: the resolver that pods ask: UDP and TCP on the bridge's address. Names of the cluster come from Records;
+// everything else goes to the machine's own resolvers. One thread ("dns"); updates come from any thread.
 //
-// A query that carries our hold option (wire.h) for a name of the cluster that does not exist yet is kept until it does, or
-// until its time is over: that is how an init container waits for its master without asking again and again.
+// A query that carries our hold option (wire.h) for a name of the cluster that does not exist yet is kept until it
+// does, or until its time is over: that is how an init container waits for its master without asking again and again.
 #pragma once
 
 #include <functional>
@@ -16,9 +16,10 @@
 namespace stoker::node::dns {
 
 struct ServerOptions {
-  std::string address;                 ///< IPv4 to listen on
-  uint16_t port = 53;                  ///< 0: any; see Server::port
-  std::vector<std::string> upstreams;  ///< IPv4 of resolvers, asked in order; none: names outside the cluster are refused
+  std::string address;  ///< IPv4 to listen on
+  uint16_t port = 53;   ///< 0: any; see Server::port
+  std::vector<std::string>
+      upstreams;  ///< IPv4 of resolvers, asked in order; none: names outside the cluster are refused
   uint16_t upstreamPort = 53;
   std::string domain = "cluster.local";
 };

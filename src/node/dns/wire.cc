@@ -90,7 +90,8 @@ bool readOptions(std::string_view data, Edns& edns) {
     std::string value;
     if (!reader.u16(code) || !reader.u16(length) || !reader.take(length, value)) return false;
     if (code == kHoldOption && value.size() == 2)
-      edns.holdMilliseconds = static_cast<uint16_t>(static_cast<uint8_t>(value[0]) << 8 | static_cast<uint8_t>(value[1]));
+      edns.holdMilliseconds =
+          static_cast<uint16_t>(static_cast<uint8_t>(value[0]) << 8 | static_cast<uint8_t>(value[1]));
   }
   return true;
 }
@@ -106,7 +107,8 @@ Result<void> readRecord(Reader& reader, Message& message, std::vector<Record>& i
   switch (record.type) {
     case kA:
     case kAaaa:
-      if (length != (record.type == kA ? 4 : 16) || !reader.take(length, record.address)) return malformed("an address of a wrong length");
+      if (length != (record.type == kA ? 4 : 16) || !reader.take(length, record.address))
+        return malformed("an address of a wrong length");
       break;
     case kCname:
     case kPtr:
@@ -114,7 +116,8 @@ Result<void> readRecord(Reader& reader, Message& message, std::vector<Record>& i
       if (!reader.name(record.target)) return malformed("a bad name in a record");
       break;
     case kSrv:
-      if (!reader.u16(record.priority) || !reader.u16(record.weight) || !reader.u16(record.port) || !reader.name(record.target))
+      if (!reader.u16(record.priority) || !reader.u16(record.weight) || !reader.u16(record.port) ||
+          !reader.name(record.target))
         return malformed("a bad SRV record");
       break;
     case kOpt: {
@@ -148,7 +151,8 @@ class Writer {
     std::string_view rest = name;
     while (!rest.empty()) {
       if (compress) {
-        if (auto known = places_.find(std::string(rest)); known != places_.end()) return u16(0xc000 | static_cast<unsigned>(known->second));
+        if (auto known = places_.find(std::string(rest)); known != places_.end())
+          return u16(0xc000 | static_cast<unsigned>(known->second));
         if (out.size() < 0x4000) places_[std::string(rest)] = out.size();
       }
       size_t dot = std::min(rest.find('.'), rest.size());
@@ -168,17 +172,22 @@ class Writer {
     u16(0);
     switch (record.type) {
       case kA:
-      case kAaaa: out += record.address; break;
+      case kAaaa:
+        out += record.address;
+        break;
       case kCname:
       case kPtr:
-      case kNs: name(record.target); break;
+      case kNs:
+        name(record.target);
+        break;
       case kSrv:
         u16(record.priority);
         u16(record.weight);
         u16(record.port);
         name(record.target, false);  // RFC 2782: not compressed
         break;
-      default: out += record.raw;
+      default:
+        out += record.raw;
     }
     size_t size = out.size() - length - 2;
     out[length] = static_cast<char>(size >> 8);
@@ -217,7 +226,8 @@ Result<Message> decode(std::string_view bytes) {
       return malformed("a question ends too early");
     message.questions.push_back(std::move(question));
   }
-  for (auto [count, into] : {std::pair{answers, &message.answers}, {authorities, &message.authorities}, {additionals, &message.additionals}})
+  for (auto [count, into] :
+       {std::pair{answers, &message.answers}, {authorities, &message.authorities}, {additionals, &message.additionals}})
     for (unsigned i = 0; i < count; ++i) STOKER_CHECK(readRecord(reader, message, *into));
   return message;
 }
@@ -266,8 +276,9 @@ std::string encode(const Message& message, size_t limit) {
   writer.out += options;
   if (message.edns) ++counts[2];
   unsigned flags = (message.response ? 0x8000u : 0) | static_cast<unsigned>(message.opcode & 0xf) << 11 |
-                   (message.authoritative ? 0x0400u : 0) | (truncated ? 0x0200u : 0) | (message.recursionDesired ? 0x0100u : 0) |
-                   (message.recursionAvailable ? 0x0080u : 0) | (message.rcode & 0xfu);
+                   (message.authoritative ? 0x0400u : 0) | (truncated ? 0x0200u : 0) |
+                   (message.recursionDesired ? 0x0100u : 0) | (message.recursionAvailable ? 0x0080u : 0) |
+                   (message.rcode & 0xfu);
   auto put = [&](size_t at, size_t value) {
     writer.out[at] = static_cast<char>(value >> 8);
     writer.out[at + 1] = static_cast<char>(value & 0xff);

@@ -1,4 +1,5 @@
-// wire.h: DNS messages (RFC 1035, EDNS(0) of RFC 6891) to and from bytes. Pure; reads bytes from anybody, so it is fuzzed.
+// wire.h: DNS messages (RFC 1035, EDNS(0) of RFC 6891) to and from bytes. Pure; reads bytes from anybody, so it is
+// fuzzed.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@ namespace stoker::node::dns {
 enum Type : uint16_t { kA = 1, kNs = 2, kCname = 5, kSoa = 6, kPtr = 12, kAaaa = 28, kSrv = 33, kOpt = 41, kAny = 255 };
 enum Rcode : uint8_t { kNoError = 0, kFormErr = 1, kServFail = 2, kNxDomain = 3, kNotImp = 4, kRefused = 5 };
 
-/// EDNS option of ours (RFC 6891: 65001-65534 are for local use): two bytes, milliseconds that the server may hold a query
-/// whose name does not exist yet, answering as soon as it does. Sent by our nslookup only.
+/// EDNS option of ours (RFC 6891: 65001-65534 are for local use): two bytes, milliseconds that the server may hold a
+/// query whose name does not exist yet, answering as soon as it does. Sent by our nslookup only.
 inline constexpr uint16_t kHoldOption = 65301;
 
 struct Question {
@@ -29,10 +30,10 @@ struct Record {
   std::string name;
   uint16_t type = kA;
   uint32_t ttl = 5;
-  std::string address;  ///< A: 4 bytes, AAAA: 16 bytes
-  std::string target;   ///< CNAME, PTR, NS, SRV
+  std::string address;                          ///< A: 4 bytes, AAAA: 16 bytes
+  std::string target;                           ///< CNAME, PTR, NS, SRV
   uint16_t priority = 0, weight = 0, port = 0;  ///< SRV
-  std::string raw;      ///< any other type: its data
+  std::string raw;                              ///< any other type: its data
   bool operator==(const Record&) const = default;
 };
 
@@ -53,7 +54,8 @@ struct Message {
   bool operator==(const Message&) const = default;
 };
 
-/// BadRequest when malformed: a length beyond the end, a name over 255 bytes, a compression pointer that does not go back.
+/// BadRequest when malformed: a length beyond the end, a name over 255 bytes, a compression pointer that does not go
+/// back.
 Result<Message> decode(std::string_view bytes);
 
 /// Names are compressed. What does not fit in `limit` bytes is left out and the message marked truncated.

@@ -1,4 +1,5 @@
-// cri_lines.h: lines of a CRI log ("RFC3339Nano stdout|stderr F|P text") turned into what a reader of logs asked for. Pure.
+// cri_lines.h: lines of a CRI log ("RFC3339Nano stdout|stderr F|P text") turned into what a reader of logs asked for.
+// Pure.
 #pragma once
 
 #include <optional>
@@ -35,13 +36,13 @@ class LineFilter {
   void line(std::string_view line, std::string& out);
   LineOptions options_;
   std::string pending_;
-  bool reached_ = false;   ///< a line at or after `since` was seen: all later ones count
-  bool midLine_ = false;   ///< the last line given was partial
+  bool reached_ = false;  ///< a line at or after `since` was seen: all later ones count
+  bool midLine_ = false;  ///< the last line given was partial
   int64_t given_ = 0;
 };
 
-/// Offset in `bytes` where its last `lines` lines begin, and how many it has at most of them. A last line without a newline
-/// counts.
+/// Offset in `bytes` where its last `lines` lines begin, and how many it has at most of them. A last line without a
+/// newline counts.
 size_t tailOffset(std::string_view bytes, int64_t lines, int64_t& found);
 
 }  // namespace stoker::node

@@ -19,11 +19,13 @@ std::string filtered(const std::vector<std::string>& chunks, LineOptions options
   return out;
 }
 const std::string kTwo =
-    "2026-01-01T00:00:01.000000000Z stdout F one\n2026-01-01T00:00:02.000000000Z stderr P tw\n2026-01-01T00:00:02.500000000Z stderr F o\n";
+    "2026-01-01T00:00:01.000000000Z stdout F one\n2026-01-01T00:00:02.000000000Z stderr P "
+    "tw\n2026-01-01T00:00:02.500000000Z stderr F o\n";
 
 TEST(CriLines, read) {
   EXPECT_EQ(filtered({kTwo}), "one\ntwo\n");
-  for (size_t at = 0; at < kTwo.size(); ++at) EXPECT_EQ(filtered({kTwo.substr(0, at), kTwo.substr(at)}), "one\ntwo\n") << at;
+  for (size_t at = 0; at < kTwo.size(); ++at)
+    EXPECT_EQ(filtered({kTwo.substr(0, at), kTwo.substr(at)}), "one\ntwo\n") << at;
   EXPECT_EQ(filtered({kTwo}, {.timestamps = true}),
             "2026-01-01T00:00:01.000000000Z one\n2026-01-01T00:00:02.000000000Z two\n");
   EXPECT_EQ(filtered({kTwo}, {.since = *parseTime("2026-01-01T00:00:02Z")}), "two\n");
@@ -34,7 +36,8 @@ TEST(CriLines, read) {
 
 TEST(CriLines, filesOfARunInOrder) {
   std::vector<std::string> names{"1.log", "0.log", "10.log", "0.log.20260101-000002", "0.log.20260101-000001", "x"};
-  EXPECT_EQ(filesOfRun(names, 0), (std::vector<std::string>{"0.log.20260101-000001", "0.log.20260101-000002", "0.log"}));
+  EXPECT_EQ(filesOfRun(names, 0),
+            (std::vector<std::string>{"0.log.20260101-000001", "0.log.20260101-000002", "0.log"}));
   EXPECT_EQ(latestAttempt(names), 10);
   EXPECT_EQ(latestAttempt({"x"}), -1);
 }
@@ -54,8 +57,12 @@ class Sink final : public client::LogSink {
   }
   void onClosed(std::function<void()> callback) override { closed_ = std::move(callback); }
   void close() { closed_(); }
-  bool waitFor(const std::string& text) { return wait([&] { return text_ == text; }); }
-  bool waitFinished() { return wait([&] { return finished_; }); }
+  bool waitFor(const std::string& text) {
+    return wait([&] { return text_ == text; });
+  }
+  bool waitFinished() {
+    return wait([&] { return finished_; });
+  }
   std::string text() {
     std::lock_guard lock(mutex_);
     return text_;

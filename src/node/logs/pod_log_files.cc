@@ -44,8 +44,10 @@ std::vector<std::string> filesOfRun(const std::vector<std::string>& names, int a
   std::vector<std::string> out;
   bool hasCurrent = false;
   for (const std::string& name : names) {
-    if (name == current) hasCurrent = true;
-    else if (name.starts_with(current + ".")) out.push_back(name);
+    if (name == current)
+      hasCurrent = true;
+    else if (name.starts_with(current + "."))
+      out.push_back(name);
   }
   std::sort(out.begin(), out.end());
   if (hasCurrent) out.push_back(current);
@@ -57,7 +59,8 @@ int latestAttempt(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     int attempt = -1;
     auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), attempt);
-    if (error == std::errc() && std::string_view(end, static_cast<size_t>(name.data() + name.size() - end)).starts_with(".log"))
+    if (error == std::errc() &&
+        std::string_view(end, static_cast<size_t>(name.data() + name.size() - end)).starts_with(".log"))
       latest = std::max(latest, attempt);
   }
   return latest;
@@ -67,8 +70,13 @@ class PodLogFiles::Reader {
  public:
   Reader(PodLogFiles& owner, std::string directory, std::string uid, int attempt, client::LogOptions options,
          std::shared_ptr<client::LogSink> sink)
-      : owner_(owner), directory_(std::move(directory)), uid_(std::move(uid)), attempt_(attempt), options_(std::move(options)),
-        sink_(std::move(sink)), wake_(std::make_shared<Wake>()),
+      : owner_(owner),
+        directory_(std::move(directory)),
+        uid_(std::move(uid)),
+        attempt_(attempt),
+        options_(std::move(options)),
+        sink_(std::move(sink)),
+        wake_(std::make_shared<Wake>()),
         filter_({.timestamps = options_.timestamps, .since = options_.since, .limitBytes = options_.limitBytes}) {
     thread_ = std::thread([this] { run(); });
     ::pthread_setname_np(thread_.native_handle(), "logs");
@@ -108,7 +116,8 @@ class PodLogFiles::Reader {
         wake->poke();
       });
       inotify_ = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-      if (inotify_ >= 0) ::inotify_add_watch(inotify_, directory_.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE);
+      if (inotify_ >= 0)
+        ::inotify_add_watch(inotify_, directory_.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE);
     }
     begin();
     while (!wake_->stopped) {
@@ -175,7 +184,8 @@ class PodLogFiles::Reader {
 
   /// The file written after the open one, if the open one is not the current; by inode, as rotation renames.
   bool openNext() {
-    struct stat own{}, other{};
+    struct stat own {
+    }, other{};
     auto names = files();
     if (fd_ < 0) {
       if (names.empty()) return false;
@@ -271,18 +281,22 @@ void PodLogFiles::setRunning(const std::string& podUid, const std::string& conta
     if (reader->reads(podUid, container, attempt)) reader->poke();
 }
 
-Result<void> PodLogFiles::open(const std::string& podUid, const client::LogOptions& options, std::shared_ptr<client::LogSink> sink) {
+Result<void> PodLogFiles::open(const std::string& podUid, const client::LogOptions& options,
+                               std::shared_ptr<client::LogSink> sink) {
   std::string directory;
   for (const std::string& name : namesIn(directory_))
-    if (name.size() > podUid.size() && name.ends_with("_" + podUid)) directory = directory_ + "/" + name + "/" + options.container;
+    if (name.size() > podUid.size() && name.ends_with("_" + podUid))
+      directory = directory_ + "/" + name + "/" + options.container;
   auto names = directory.empty() ? std::vector<std::string>() : namesIn(directory);
   int attempt = latestAttempt(names);
   if (attempt < 0)
-    return Error(Reason::NotFound, fmt::format("container \"{}\" has no log on this node: it has not started here", options.container));
+    return Error(Reason::NotFound,
+                 fmt::format("container \"{}\" has no log on this node: it has not started here", options.container));
   if (options.previous) {
     --attempt;
     if (attempt < 0 || filesOfRun(names, attempt).empty())
-      return Error(Reason::BadRequest, fmt::format("previous terminated container \"{}\" not found", options.container));
+      return Error(Reason::BadRequest,
+                   fmt::format("previous terminated container \"{}\" not found", options.container));
   }
   std::lock_guard lock(mutex_);
   readers_.remove_if([](const auto& reader) { return reader->done(); });

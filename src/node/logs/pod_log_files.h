@@ -1,8 +1,8 @@
 // pod_log_files.h
 //
-// Container logs read from the CRI files that the supervisors write: <directory>/NS_NAME_UID/CONTAINER/ATTEMPT.log with its
-// rotated predecessors beside it. Following waits on inotify and on the agent's word that the run has ended; nothing polls.
-// One thread per reader, bounded.
+// Container logs read from the CRI files that the supervisors write: <directory>/NS_NAME_UID/CONTAINER/ATTEMPT.log with
+// its rotated predecessors beside it. Following waits on inotify and on the agent's word that the run has ended;
+// nothing polls. One thread per reader, bounded.
 #pragma once
 
 #include <list>
@@ -22,7 +22,8 @@ class PodLogFiles final : public client::PodLogs {
   ~PodLogFiles() override;  ///< ends all readers
 
   /// NotFound: the container has no log here (yet); BadRequest: no previous run; TooManyRequests: too many readers.
-  Result<void> open(const std::string& podUid, const client::LogOptions& options, std::shared_ptr<client::LogSink> sink) override;
+  Result<void> open(const std::string& podUid, const client::LogOptions& options,
+                    std::shared_ptr<client::LogSink> sink) override;
 
   /// The agent's word: a run began or ended. Followers of a run that ended read to its end and finish. From any thread.
   void setRunning(const std::string& podUid, const std::string& container, int attempt, bool running);

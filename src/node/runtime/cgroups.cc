@@ -104,7 +104,8 @@ bool endsWithTheService(const std::string& own) {
 
 }  // namespace
 
-CgroupLayout planCgroups(const CgroupFacts& facts, const std::string& unifiedControllers, const std::string& instanceId) {
+CgroupLayout planCgroups(const CgroupFacts& facts, const std::string& unifiedControllers,
+                         const std::string& instanceId) {
   CgroupLayout layout;
   const std::string name = "/stoker-" + instanceId;
   const Hierarchy unified = find(facts, "");
@@ -127,8 +128,8 @@ CgroupLayout planCgroups(const CgroupFacts& facts, const std::string& unifiedCon
     const std::string top = hierarchy.mountPoint + name;
     // The platform's own group may have a limit, or be ended as a whole.
     const std::string procs = top + "/supervisors/cgroup.procs";
-    const bool listed = std::find(layout.supervisorProcs.begin(), layout.supervisorProcs.end(), procs) !=
-                        layout.supervisorProcs.end();
+    const bool listed =
+        std::find(layout.supervisorProcs.begin(), layout.supervisorProcs.end(), procs) != layout.supervisorProcs.end();
     if (hierarchy.own != "/" && !hierarchy.own.empty() && !listed) layout.supervisorProcs.push_back(procs);
     return top;
   };

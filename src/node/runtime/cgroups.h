@@ -1,7 +1,8 @@
 // cgroups.h
 //
-// Which control groups this machine lets us use, and where one instance's are: <hierarchy>/stoker-ID/pod-UID/c-CONTAINER.
-// They hang below the root of each hierarchy, not below the platform's own group, because they outlive it.
+// Which control groups this machine lets us use, and where one instance's are:
+// <hierarchy>/stoker-ID/pod-UID/c-CONTAINER. They hang below the root of each hierarchy, not below the platform's own
+// group, because they outlive it.
 #pragma once
 
 #include <string>
@@ -26,9 +27,10 @@ struct CgroupFacts {
   std::string membership;
 };
 
-/// Pure: where the instance's groups would be. Version 2 is chosen when `unifiedControllers` (its cgroup.controllers) names
-/// memory, else version 1.
-CgroupLayout planCgroups(const CgroupFacts& facts, const std::string& unifiedControllers, const std::string& instanceId);
+/// Pure: where the instance's groups would be. Version 2 is chosen when `unifiedControllers` (its cgroup.controllers)
+/// names memory, else version 1.
+CgroupLayout planCgroups(const CgroupFacts& facts, const std::string& unifiedControllers,
+                         const std::string& instanceId);
 
 /// Reads the facts, creates the instance's directories, and leaves out what cannot be created.
 CgroupLayout openCgroups(const std::string& instanceId);

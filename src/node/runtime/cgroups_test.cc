@@ -13,7 +13,8 @@ const char* kVersion1 =
     "34 20 0:30 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
 
 TEST(Cgroups, Version1HasADirectoryPerController) {
-  const CgroupLayout layout = planCgroups({kVersion1, "4:memory:/\n3:cpu,cpuacct:/\n2:pids:/\n1:name=systemd:/\n0::/\n"}, "", "ab");
+  const CgroupLayout layout =
+      planCgroups({kVersion1, "4:memory:/\n3:cpu,cpuacct:/\n2:pids:/\n1:name=systemd:/\n0::/\n"}, "", "ab");
   EXPECT_EQ(layout.version, 1);
   EXPECT_EQ(layout.memory, "/sys/fs/cgroup/memory/stoker-ab");
   EXPECT_EQ(layout.cpu, "/sys/fs/cgroup/cpu,cpuacct/stoker-ab");
@@ -24,9 +25,11 @@ TEST(Cgroups, Version1HasADirectoryPerController) {
 }
 
 TEST(Cgroups, SupervisorsLeaveTheServiceAndItsLimits) {
-  const CgroupLayout layout = planCgroups(
-      {kVersion1, "4:memory:/system.slice/stoker.service\n3:cpu,cpuacct:/\n2:pids:/\n1:name=systemd:/system.slice/stoker.service\n0::/system.slice/stoker.service\n"},
-      "", "ab");
+  const CgroupLayout layout =
+      planCgroups({kVersion1,
+                   "4:memory:/system.slice/stoker.service\n3:cpu,cpuacct:/\n2:pids:/\n1:name=systemd:/system.slice/"
+                   "stoker.service\n0::/system.slice/stoker.service\n"},
+                  "", "ab");
   EXPECT_EQ(layout.supervisorProcs,
             (std::vector<std::string>{"/sys/fs/cgroup/memory/stoker-ab/supervisors/cgroup.procs",
                                       "/sys/fs/cgroup/systemd/stoker-ab/supervisors/cgroup.procs",
@@ -43,10 +46,12 @@ TEST(Cgroups, Version2IsTakenWhenItHasTheMemoryController) {
 }
 
 TEST(Cgroups, WhatIsMissingIsNamed) {
-  const CgroupLayout layout = planCgroups({"31 20 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n", "3:cpu:/\n"}, "", "ab");
+  const CgroupLayout layout =
+      planCgroups({"31 20 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n", "3:cpu:/\n"}, "", "ab");
   EXPECT_EQ(layout.version, 1);
   EXPECT_EQ(layout.memory, "");
-  EXPECT_EQ(layout.missing, (std::vector<std::string>{"cgroup controller memory is not mounted", "cgroup controller pids is not mounted"}));
+  EXPECT_EQ(layout.missing, (std::vector<std::string>{"cgroup controller memory is not mounted",
+                                                      "cgroup controller pids is not mounted"}));
 }
 
 TEST(Cgroups, PidsAreCountedOnlyWhenLimited) {

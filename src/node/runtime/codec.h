@@ -1,7 +1,7 @@
 // codec.h
 //
-// The supervisor's own configuration, and the description of every struct that goes over the wire (wire.h). Adding a field to
-// a spec means naming it here once. Compiled into the supervisor too.
+// The supervisor's own configuration, and the description of every struct that goes over the wire (wire.h). Adding a
+// field to a spec means naming it here once. Compiled into the supervisor too.
 #pragma once
 
 #include <string>
@@ -22,7 +22,8 @@ struct PodNetworkSpec {
   bool operator==(const PodNetworkSpec&) const = default;
 };
 
-/// Where the pod's cgroups are. Version 1 has a directory per controller (empty: not available), version 2 only `unified`.
+/// Where the pod's cgroups are. Version 1 has a directory per controller (empty: not available), version 2 only
+/// `unified`.
 struct PodCgroupSpec {
   int version = 0;  ///< 0: none
   std::string memory;
@@ -30,8 +31,8 @@ struct PodCgroupSpec {
   std::string cpuacct;  ///< only where it is a hierarchy of its own
   std::string pids;
   std::string unified;
-  /// cgroup.procs files the supervisor writes itself to, so that neither the pod's limits nor the end of the platform's own
-  /// cgroup reach it.
+  /// cgroup.procs files the supervisor writes itself to, so that neither the pod's limits nor the end of the platform's
+  /// own cgroup reach it.
   std::vector<std::string> supervisorProcs;
   bool operator==(const PodCgroupSpec&) const = default;
 };
@@ -43,7 +44,7 @@ struct SupervisorSpec {
   PodNetworkSpec network;
   PodCgroupSpec cgroup;
   std::vector<std::string> masked;  ///< host paths no container over the host's root may see
-  std::string runDirectory;  ///< an empty directory, each supervisor's private mount point
+  std::string runDirectory;         ///< an empty directory, each supervisor's private mount point
   bool userNamespace = false;       ///< without root: become root of a user namespace first
   bool operator==(const SupervisorSpec&) const = default;
 };

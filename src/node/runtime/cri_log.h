@@ -34,7 +34,8 @@ class LogFormatter {
   std::string pending_;
 };
 
-/// The file beneath. Errors are kept (`error`), never thrown at the container: what cannot be written is lost and counted.
+/// The file beneath. Errors are kept (`error`), never thrown at the container: what cannot be written is lost and
+/// counted.
 class LogFile {
  public:
   LogFile(std::string path, int64_t maxBytes, int maxFiles);

@@ -31,13 +31,12 @@ TEST(CriLog, LinesAreCutWhereTheyEnd) {
     std::vector<std::string> pieces;
     std::string expected;
   };
-  for (const Case& c : std::vector<Case>{
-           {"two lines in one read", {"a\nb\n"}, "T stdout F a\nT stdout F b\n"},
-           {"a line in two reads", {"he", "llo\n"}, "T stdout F hello\n"},
-           {"empty lines", {"\n\n"}, "T stdout F \nT stdout F \n"},
-           {"no newline at the end", {"a\nrest"}, "T stdout F a\nT stdout F rest\n"},
-           {"nothing", {""}, ""},
-           {"carriage returns stay", {"a\r\n"}, "T stdout F a\r\n"}}) {
+  for (const Case& c : std::vector<Case>{{"two lines in one read", {"a\nb\n"}, "T stdout F a\nT stdout F b\n"},
+                                         {"a line in two reads", {"he", "llo\n"}, "T stdout F hello\n"},
+                                         {"empty lines", {"\n\n"}, "T stdout F \nT stdout F \n"},
+                                         {"no newline at the end", {"a\nrest"}, "T stdout F a\nT stdout F rest\n"},
+                                         {"nothing", {""}, ""},
+                                         {"carriage returns stay", {"a\r\n"}, "T stdout F a\r\n"}}) {
     EXPECT_EQ(format(c.pieces, true), c.expected) << c.name;
   }
 }
@@ -46,7 +45,8 @@ TEST(CriLog, ALongLineComesInParts) {
   const std::string part(kMaxLogChunk, 'x');
   EXPECT_EQ(format({part + "\n"}, true), "T stdout F " + part + "\n") << "a line of exactly the limit is whole";
   EXPECT_EQ(format({part + "y\n"}, true), "T stdout P " + part + "\nT stdout F y\n");
-  EXPECT_EQ(format({part + part + "z", "z\n"}, true), "T stdout P " + part + "\nT stdout P " + part + "\nT stdout F zz\n");
+  EXPECT_EQ(format({part + part + "z", "z\n"}, true),
+            "T stdout P " + part + "\nT stdout P " + part + "\nT stdout F zz\n");
   EXPECT_EQ(format({std::string(10, 'a'), std::string(kMaxLogChunk, 'a') + "\n"}, true).size(),
             2 * std::string("T stdout P \n").size() + kMaxLogChunk + 10);
 }
@@ -86,7 +86,8 @@ TEST_F(LogFileTest, RotationsWithinASecondDoNotMeetAndSortByAge) {
   LogFile log(directory_ + "/0.log", 10, 5);
   ASSERT_TRUE(log.open());
   for (int i = 0; i < 4; ++i) log.write(std::to_string(i) + "2345678\n", kNoon);
-  EXPECT_EQ(names(), (std::vector<std::string>{"0.log", "0.log.20251125-120000", "0.log.20251125-120000-001", "0.log.20251125-120000-002"}));
+  EXPECT_EQ(names(), (std::vector<std::string>{"0.log", "0.log.20251125-120000", "0.log.20251125-120000-001",
+                                               "0.log.20251125-120000-002"}));
   std::string first;
   std::ifstream(directory_ + "/0.log.20251125-120000") >> first;
   EXPECT_EQ(first, "02345678");

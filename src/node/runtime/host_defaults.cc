@@ -8,14 +8,43 @@
 
 namespace stoker::node {
 
-const std::vector<std::string> kDefaultMasked = {
-    "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/kubernetes", "/etc/krb5.keytab",
-    "/etc/ssl/private", "/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_ecdsa_key", "/etc/ssh/ssh_host_ed25519_key",
-    "/var/lib/kubelet", "/var/lib/containerd", "/var/lib/docker", "/root/.ssh", "/root/.kube", "/root/.gnupg",
-    "/root/.aws", "/root/.azure", "/root/.config/gcloud", "/root/.docker", "/root/.netrc", "/root/.git-credentials",
-    "/root/.pypirc", "/root/.npmrc", "/root/.bash_history", "/home/*/.ssh", "/home/*/.kube", "/home/*/.gnupg",
-    "/home/*/.aws", "/home/*/.azure", "/home/*/.config/gcloud", "/home/*/.docker", "/home/*/.netrc",
-    "/home/*/.git-credentials", "/home/*/.pypirc", "/home/*/.npmrc", "/home/*/.bash_history"};
+const std::vector<std::string> kDefaultMasked = {"/etc/shadow",
+                                                 "/etc/shadow-",
+                                                 "/etc/gshadow",
+                                                 "/etc/gshadow-",
+                                                 "/etc/kubernetes",
+                                                 "/etc/krb5.keytab",
+                                                 "/etc/ssl/private",
+                                                 "/etc/ssh/ssh_host_rsa_key",
+                                                 "/etc/ssh/ssh_host_ecdsa_key",
+                                                 "/etc/ssh/ssh_host_ed25519_key",
+                                                 "/var/lib/kubelet",
+                                                 "/var/lib/containerd",
+                                                 "/var/lib/docker",
+                                                 "/root/.ssh",
+                                                 "/root/.kube",
+                                                 "/root/.gnupg",
+                                                 "/root/.aws",
+                                                 "/root/.azure",
+                                                 "/root/.config/gcloud",
+                                                 "/root/.docker",
+                                                 "/root/.netrc",
+                                                 "/root/.git-credentials",
+                                                 "/root/.pypirc",
+                                                 "/root/.npmrc",
+                                                 "/root/.bash_history",
+                                                 "/home/*/.ssh",
+                                                 "/home/*/.kube",
+                                                 "/home/*/.gnupg",
+                                                 "/home/*/.aws",
+                                                 "/home/*/.azure",
+                                                 "/home/*/.config/gcloud",
+                                                 "/home/*/.docker",
+                                                 "/home/*/.netrc",
+                                                 "/home/*/.git-credentials",
+                                                 "/home/*/.pypirc",
+                                                 "/home/*/.npmrc",
+                                                 "/home/*/.bash_history"};
 
 Result<std::string> findSupervisor() {
   std::error_code error;

@@ -5,7 +5,9 @@
 namespace stoker::node {
 namespace {
 
-Record starting(const char* name, int attempt) { return Record("starting").add("name", name).add("attempt", attempt).add("time", 5); }
+Record starting(const char* name, int attempt) {
+  return Record("starting").add("name", name).add("attempt", attempt).add("time", 5);
+}
 Record started(const char* name, int attempt) {
   return Record("started").add("name", name).add("attempt", attempt).add("pid", 77).add("pidStart", 9).add("time", 6);
 }
@@ -27,7 +29,8 @@ std::string text(const std::vector<Record>& records) {
 }
 
 TEST(Journal, ComesBackAsWritten) {
-  const std::vector<Record> records = {Record("pod").add("boot", "b"), starting("a", 0), started("a", 0), exited("a", 0, 3)};
+  const std::vector<Record> records = {Record("pod").add("boot", "b"), starting("a", 0), started("a", 0),
+                                       exited("a", 0, 3)};
   EXPECT_EQ(parseJournal(text(records)), records);
 }
 
@@ -45,9 +48,9 @@ TEST(Journal, ADamagedLineIsPassedOver) {
 }
 
 TEST(Journal, ReplayTellsRunsApartByNameAndAttempt) {
-  JournalState state = replayJournal({Record("pod").add("boot", "b1"), starting("a", 0), started("a", 0), exited("a", 0, 3),
-                                      starting("a", 1), starting("b", 0), started("b", 0), Record("ended"),
-                                      Record("pod").add("boot", "b2")});
+  JournalState state = replayJournal({Record("pod").add("boot", "b1"), starting("a", 0), started("a", 0),
+                                      exited("a", 0, 3), starting("a", 1), starting("b", 0), started("b", 0),
+                                      Record("ended"), Record("pod").add("boot", "b2")});
   EXPECT_EQ(state.bootId, "b2");
   EXPECT_FALSE(state.ended);
   ASSERT_EQ(state.runs.size(), 3U);
@@ -60,7 +63,8 @@ TEST(Journal, ReplayTellsRunsApartByNameAndAttempt) {
 }
 
 TEST(Journal, RunsWithoutAnEndAreClosedAsUnknown) {
-  JournalState state = replayJournal({starting("a", 0), started("a", 0), exited("a", 0, 0), starting("a", 1), started("a", 1), starting("b", 0)});
+  JournalState state = replayJournal(
+      {starting("a", 0), started("a", 0), exited("a", 0, 0), starting("a", 1), started("a", 1), starting("b", 0)});
   const std::vector<ContainerExited> closed = closeUnfinished(state, fromNanos(100), true);
   ASSERT_EQ(closed.size(), 2U);
   EXPECT_EQ(closed[0].exitCode, 137);

@@ -42,8 +42,8 @@ class Netlink {
   // Each returns 0 or an errno.
   int openError() const { return openError_; }
   int createBridge(const std::string& name);
-  /// A veth pair: `name` here, attached to bridge `masterIndex` and up; `peerName` in the network namespace of `peerNetns`
-  /// (an open descriptor).
+  /// A veth pair: `name` here, attached to bridge `masterIndex` and up; `peerName` in the network namespace of
+  /// `peerNetns` (an open descriptor).
   int createVeth(const std::string& name, int masterIndex, const std::string& peerName, int peerNetns);
   int deleteLink(const std::string& name);
   int setUp(int index);

@@ -69,7 +69,8 @@ std::string tableName(const std::string& instanceId) { return "stoker-" + instan
 }  // namespace
 
 Result<Ipv4Prefix> chooseSubnet(const std::vector<Ipv4Prefix>& routes, uint64_t seed) {
-  constexpr Ipv4Prefix kRanges[] = {{10U << 24, 8}, {172U << 24 | 16U << 16, 12}, {192U << 24 | 168U << 16, 16}, {100U << 24 | 64U << 16, 10}};
+  constexpr Ipv4Prefix kRanges[] = {
+      {10U << 24, 8}, {172U << 24 | 16U << 16, 12}, {192U << 24 | 168U << 16, 16}, {100U << 24 | 64U << 16, 10}};
   for (const bool strict : {true, false}) {
     for (const Ipv4Prefix& range : kRanges) {
       const uint32_t count = 1U << (kSubnetLength - range.length);
@@ -86,7 +87,8 @@ Result<Ipv4Prefix> chooseSubnet(const std::vector<Ipv4Prefix>& routes, uint64_t 
       }
     }
   }
-  return Error(Reason::InternalError, "no free private /" + std::to_string(kSubnetLength) + " subnet for pods: every range is routed");
+  return Error(Reason::InternalError,
+               "no free private /" + std::to_string(kSubnetLength) + " subnet for pods: every range is routed");
 }
 
 Result<uint32_t> IpAllocator::allocate(const std::string& owner, std::optional<uint32_t> wish) {
@@ -127,8 +129,8 @@ Result<std::unique_ptr<PodNetwork>> PodNetwork::open(const std::string& dataDire
   bool known = false;
   if (Result<std::string> text = readFile(path)) {
     const std::optional<Record> record = parseRecord(trim(*text));
-    known = record && record->get("bridge") == network->bridge_ &&
-            parseIpv4Prefix(record->get("subnet"), network->subnet_);
+    known =
+        record && record->get("bridge") == network->bridge_ && parseIpv4Prefix(record->get("subnet"), network->subnet_);
   }
   int index = netlink.linkIndex(network->bridge_);
   if (index == 0) {
@@ -150,7 +152,8 @@ Result<std::unique_ptr<PodNetwork>> PodNetwork::open(const std::string& dataDire
     index = netlink.linkIndex(network->bridge_);
   } else if (!known) {
     // The bridge of a data directory that was emptied beneath it: start anew.
-    if (int error = netlink.deleteLink(network->bridge_)) return networkError("cannot remove bridge " + network->bridge_, error);
+    if (int error = netlink.deleteLink(network->bridge_))
+      return networkError("cannot remove bridge " + network->bridge_, error);
     return open(dataDirectory, instanceId);
   }
   if (!known) {
@@ -172,13 +175,13 @@ std::string PodNetwork::hostInterface(const std::string& podUid) const {
 bool PodNetwork::setUpMasquerade(Netlink& netlink) {
   const std::string table = tableName(instanceId_);
   // Replaced as a whole, in one transaction. Packets from elsewhere enter only as answers: that keeps instances apart.
-  const std::string rules = "table inet " + table + "\ndelete table inet " + table + "\ntable inet " + table +
-                            " {\n chain forward { type filter hook forward priority 0; policy accept;\n  oifname \"" + bridge_ +
-                            "\" iifname != \"" + bridge_ +
-                            "\" ct state established,related accept\n  oifname \"" + bridge_ + "\" iifname != \"" + bridge_ +
-                            "\" drop\n }\n chain postrouting { type nat hook postrouting priority 100; policy accept;\n  ip saddr " +
-                            formatIpv4Prefix({subnet_.first(), subnet_.length}) + " oifname != \"" + bridge_ +
-                            "\" masquerade\n }\n}\n";
+  const std::string rules =
+      "table inet " + table + "\ndelete table inet " + table + "\ntable inet " + table +
+      " {\n chain forward { type filter hook forward priority 0; policy accept;\n  oifname \"" + bridge_ +
+      "\" iifname != \"" + bridge_ + "\" ct state established,related accept\n  oifname \"" + bridge_ +
+      "\" iifname != \"" + bridge_ +
+      "\" drop\n }\n chain postrouting { type nat hook postrouting priority 100; policy accept;\n  ip saddr " +
+      formatIpv4Prefix({subnet_.first(), subnet_.length}) + " oifname != \"" + bridge_ + "\" masquerade\n }\n}\n";
   if (!runNft(rules)) {
     log::debug("node", "no masquerading for pods: nft is missing or refused the rules");
     return false;
@@ -186,7 +189,8 @@ bool PodNetwork::setUpMasquerade(Netlink& netlink) {
   // Only the two interfaces concerned forward; the machine's own setting stays.
   writeSetting("/proc/sys/net/ipv4/conf/" + bridge_ + "/forwarding", "1");
   char uplink[IFNAMSIZ] = {};
-  if (const int index = netlink.defaultInterface(); index != 0 && if_indextoname(static_cast<unsigned>(index), uplink) != nullptr) {
+  if (const int index = netlink.defaultInterface();
+      index != 0 && if_indextoname(static_cast<unsigned>(index), uplink) != nullptr) {
     writeSetting(std::string("/proc/sys/net/ipv4/conf/") + uplink + "/forwarding", "1");
   }
   return true;

@@ -1,8 +1,8 @@
 // network.h
 //
-// The pod network of one instance: a bridge, its subnet and the pods' addresses. Name and subnet are the instance's own and
-// recorded in the data directory (DIR/network), so two instances on a machine never meet and pods keep their addresses when
-// the platform restarts. The pods' ends are made by their supervisors (supervisor/sandbox.h).
+// The pod network of one instance: a bridge, its subnet and the pods' addresses. Name and subnet are the instance's own
+// and recorded in the data directory (DIR/network), so two instances on a machine never meet and pods keep their
+// addresses when the platform restarts. The pods' ends are made by their supervisors (supervisor/sandbox.h).
 #pragma once
 
 #include <map>
@@ -18,9 +18,9 @@ namespace stoker::node {
 /// A subnet's prefix length: 4093 pods, and 4096 instances fit into 10.0.0.0/8.
 inline constexpr int kSubnetLength = 20;
 
-/// Pure: a subnet that overlaps none of `routes`, private ranges in turn, the search beginning at a place that `seed` picks
-/// (so that instances seldom want the same one). A machine whose routes cover all of them gets one that at least no
-/// narrower route claims.
+/// Pure: a subnet that overlaps none of `routes`, private ranges in turn, the search beginning at a place that `seed`
+/// picks (so that instances seldom want the same one). A machine whose routes cover all of them gets one that at least
+/// no narrower route claims.
 Result<Ipv4Prefix> chooseSubnet(const std::vector<Ipv4Prefix>& routes, uint64_t seed);
 
 /// Who has which address. Given out in turn, so that a freed one rests for as long as possible.

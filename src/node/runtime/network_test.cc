@@ -15,7 +15,8 @@ TEST(Ipv4, PrefixesAreParsedAndRefused) {
   EXPECT_EQ(formatIpv4Prefix(prefix("10.1.2.3/20")), "10.1.2.3/20");
   EXPECT_EQ(formatIpv4(prefix("10.1.18.3/20").first()), "10.1.16.0");
   Ipv4Prefix out;
-  for (const char* bad : {"", "10.1.2.3", "10.1.2/20", "10.1.2.3/33", "10.1.2.3/", "10.1.2.3/2x", "10.1.2.300/8", "x/8"})
+  for (const char* bad :
+       {"", "10.1.2.3", "10.1.2/20", "10.1.2.3/33", "10.1.2.3/", "10.1.2.3/2x", "10.1.2.300/8", "x/8"})
     EXPECT_FALSE(parseIpv4Prefix(bad, out)) << bad;
 }
 
@@ -49,7 +50,10 @@ TEST(Subnet, IsFreeOfWhatIsRouted) {
            {"a single routed host counts", {"10.0.0.77/32"}, 0, "10.0.16.0/20"},
            {"all of 10/8 is a company network", {"10.0.0.0/8"}, 0, "172.16.0.0/20"},
            {"a VPN's halves of the default route claim nothing", {"0.0.0.0/1", "128.0.0.0/1"}, 0, "10.0.0.0/20"},
-           {"everything is routed by something wide", {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"}, 0, "10.0.0.0/20"}}) {
+           {"everything is routed by something wide",
+            {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"},
+            0,
+            "10.0.0.0/20"}}) {
     std::vector<Ipv4Prefix> routes;
     for (const std::string& route : c.routes) routes.push_back(prefix(route));
     const Result<Ipv4Prefix> subnet = chooseSubnet(routes, c.seed);
@@ -71,7 +75,8 @@ class Addresses : public ::testing::Test {
 };
 
 TEST_F(Addresses, AreGivenInTurnAndNeverTheEdgesOrTheGateway) {
-  for (const char* expected : {"10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"}) EXPECT_EQ(take(expected), expected);
+  for (const char* expected : {"10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"})
+    EXPECT_EQ(take(expected), expected);
   EXPECT_EQ(take("one more").rfind("no free pod address in 10.0.0.0/29: 5 pods have one", 0), 0U);
 }
 

@@ -135,7 +135,8 @@ class PodFixture : public ::testing::Test {
     std::lock_guard lock(mutex_);
     std::string text;
     for (const PodEvent& event : events_)
-      if (const auto* failed = std::get_if<RuntimeFailed>(&event.what)) text += failed->what + ": " + failed->message + "\n";
+      if (const auto* failed = std::get_if<RuntimeFailed>(&event.what))
+        text += failed->what + ": " + failed->message + "\n";
     return text;
   }
 

@@ -39,7 +39,8 @@ int64_t processStart(int64_t pid) {
   const std::vector<std::string_view> fields = split(std::string_view(*stat).substr(bracket + 2), ' ');
   constexpr size_t kStart = 19;  // field 22, counted from field 3
   int64_t start = 0;
-  if (fields.size() > kStart) std::from_chars(fields[kStart].data(), fields[kStart].data() + fields[kStart].size(), start);
+  if (fields.size() > kStart)
+    std::from_chars(fields[kStart].data(), fields[kStart].data() + fields[kStart].size(), start);
   return start;
 }
 
@@ -71,7 +72,8 @@ std::string currentBootId() {
   return text ? std::string(trim(*text)) : std::string();
 }
 
-Result<int> startSupervisor(const std::string& supervisorPath, const std::string& podDirectory, const SupervisorSpec& spec) {
+Result<int> startSupervisor(const std::string& supervisorPath, const std::string& podDirectory,
+                            const SupervisorSpec& spec) {
   const std::string path = podDirectory + "/spec";
   const std::string partial = path + ".new";
   const std::string text = encode(toRecord("spec", spec)) + "\n";
@@ -85,7 +87,8 @@ Result<int> startSupervisor(const std::string& supervisorPath, const std::string
   if (rename(partial.c_str(), path.c_str()) != 0) return systemError("cannot rename", partial, errno);
 
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return systemError("cannot create socket for", path, errno);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return systemError("cannot create socket for", path, errno);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   constexpr int kControlFd = 3;
@@ -195,7 +198,8 @@ SettledPod settlePod(const std::string& podDirectory) {
 
 void removeDirectoryTree(const std::string& path) {
   std::error_code error;
-  std::filesystem::remove_all(path, error);  // never follows links; nothing is mounted below once the supervisor is gone
+  std::filesystem::remove_all(path,
+                              error);  // never follows links; nothing is mounted below once the supervisor is gone
   if (error) {
     // overlayfs leaves directories of mode 0, which stop everyone but root.
     makeReadable(path);

@@ -1,7 +1,7 @@
 // pod_store.h
 //
-// DIR/pods/UID as the platform sees it: writing a pod's spec, starting its supervisor, finding out what became of it. Blocking;
-// called from the runtime's pool and from recover().
+// DIR/pods/UID as the platform sees it: writing a pod's spec, starting its supervisor, finding out what became of it.
+// Blocking; called from the runtime's pool and from recover().
 #pragma once
 
 #include <memory>
@@ -15,7 +15,8 @@
 namespace stoker::node {
 
 /// Spec written, supervisor started. The descriptor is the connection to it.
-Result<int> startSupervisor(const std::string& supervisorPath, const std::string& podDirectory, const SupervisorSpec& spec);
+Result<int> startSupervisor(const std::string& supervisorPath, const std::string& podDirectory,
+                            const SupervisorSpec& spec);
 
 /// True while a supervisor holds the lock on the pod's journal.
 bool supervisorAlive(const std::string& podDirectory);

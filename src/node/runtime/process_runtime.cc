@@ -58,7 +58,7 @@ struct ProcessRuntime::Impl {
     std::string ip;
     int fd = -1;
     LineBuffer input;
-    std::string output;               ///< what the socket would not take yet
+    std::string output;                ///< what the socket would not take yet
     std::vector<std::string> waiting;  ///< commands given before the supervisor was ready
     std::map<std::pair<std::string, int>, RunState> runs;
     bool endedInOrder = false;  ///< the supervisor said so
@@ -168,7 +168,8 @@ void ProcessRuntime::Impl::loop() {
   }
 }
 
-// -------------------------------------------------------------------------------------------------------------- recovery
+// --------------------------------------------------------------------------------------------------------------
+// recovery
 
 void ProcessRuntime::Impl::remember(Pod& pod, const JournalRun& run) {
   RunState& state = pod.runs[{run.name, run.attempt}];
@@ -272,7 +273,8 @@ Result<std::vector<RecoveredPod>> ProcessRuntime::recover() {
   return recovered;
 }
 
-// -------------------------------------------------------------------------------------------------------------- commands
+// --------------------------------------------------------------------------------------------------------------
+// commands
 
 void ProcessRuntime::Impl::ensure(PodSandboxSpec spec) {
   const std::string uid = spec.uid;
@@ -289,7 +291,8 @@ void ProcessRuntime::Impl::ensure(PodSandboxSpec spec) {
     Result<uint32_t> ip = addresses->allocate(uid, wish);
     if (!ip) return fail(uid, "ensurePod", ip.error().message);
     pod.ip = formatIpv4(*ip);
-    full.network = {pod.ip, network->subnet().length, network->gateway(), network->bridge(), network->hostInterface(uid)};
+    full.network = {pod.ip, network->subnet().length, network->gateway(), network->bridge(),
+                    network->hostInterface(uid)};
   }
   pod.spec = spec;
   pod.state = Pod::State::Starting;
@@ -342,8 +345,9 @@ void ProcessRuntime::Impl::start(const std::string& uid, ContainerSpec spec) {
 void ProcessRuntime::Impl::command(const std::string& uid, Pod& pod, const Record& record) {
   std::string line = encode(record) + "\n";
   if (line.size() > kMaxRecordBytes) {
-    return fail(uid, "startContainer", "container " + record.get("name") + ": arguments and environment exceed " +
-                                           std::to_string(kMaxRecordBytes) + " bytes");
+    return fail(uid, "startContainer",
+                "container " + record.get("name") + ": arguments and environment exceed " +
+                    std::to_string(kMaxRecordBytes) + " bytes");
   }
   if (pod.state == Pod::State::Starting) {
     pod.waiting.push_back(std::move(line));
@@ -399,7 +403,8 @@ void ProcessRuntime::Impl::removeFiles(const std::string& uid) {
   });
 }
 
-// ---------------------------------------------------------------------------------------------------------------- events
+// ----------------------------------------------------------------------------------------------------------------
+// events
 
 void ProcessRuntime::Impl::readable(const std::string& uid, Pod& pod) {
   char buffer[64 << 10];
@@ -490,22 +495,25 @@ void ProcessRuntime::Impl::gone(const std::string& uid, Pod& pod) {
   if (pod.removing) removeFiles(uid);
 }
 
-// ------------------------------------------------------------------------------------------------------------- interface
+// -------------------------------------------------------------------------------------------------------------
+// interface
 
 ProcessRuntime::ProcessRuntime(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ProcessRuntime::~ProcessRuntime() = default;
 
 namespace {
 
-/// What the agent mounts in a pod's directory (memory volumes) must reach the supervisors, which live in mount namespaces of
-/// their own and take what their peers mount. Where the machine's "/" is private nothing would: so the pods' directory becomes
-/// a shared mount of itself. It stays when the platform stops, as the pods do.
+/// What the agent mounts in a pod's directory (memory volumes) must reach the supervisors, which live in mount
+/// namespaces of their own and take what their peers mount. Where the machine's "/" is private nothing would: so the
+/// pods' directory becomes a shared mount of itself. It stays when the platform stops, as the pods do.
 Result<void> sharePods(const std::string& pods) {
   STOKER_TRY(std::string mounts, readFile("/proc/self/mountinfo"));
   bool mounted = mounts.find(" " + pods + " ") != std::string::npos;
   if ((!mounted && ::mount(pods.c_str(), pods.c_str(), nullptr, MS_BIND, nullptr) != 0) ||
       ::mount(nullptr, pods.c_str(), nullptr, MS_SHARED, nullptr) != 0)
-    return Error(Reason::Forbidden, std::string("volumes in memory are on disk: the pods' directory cannot be shared: ") + std::strerror(errno));
+    return Error(
+        Reason::Forbidden,
+        std::string("volumes in memory are on disk: the pods' directory cannot be shared: ") + std::strerror(errno));
   return {};
 }
 
@@ -516,7 +524,8 @@ Result<std::unique_ptr<ProcessRuntime>> ProcessRuntime::create(ProcessRuntimeOpt
     return Error(Reason::Invalid, "data directory \"" + options.dataDirectory + "\" must be an absolute path");
   }
   if (access(options.supervisorPath.c_str(), X_OK) != 0) {
-    return Error(Reason::NotFound, "no supervisor at " + options.supervisorPath + ": stoker-supervisor belongs beside stoker");
+    return Error(Reason::NotFound,
+                 "no supervisor at " + options.supervisorPath + ": stoker-supervisor belongs beside stoker");
   }
   STOKER_CHECK(makeDirectories(options.dataDirectory, 0700));
   STOKER_CHECK(makeDirectories(options.dataDirectory + "/pods", 0700));
@@ -536,7 +545,8 @@ Result<std::unique_ptr<ProcessRuntime>> ProcessRuntime::create(ProcessRuntimeOpt
   can.isolation = true;
   impl->userNamespace = privileges.userNamespace;
   if (privileges.root) {
-    if (Result<void> shared = sharePods(options.dataDirectory + "/pods"); !shared.ok()) can.missing.push_back(shared.error().message);
+    if (Result<void> shared = sharePods(options.dataDirectory + "/pods"); !shared.ok())
+      can.missing.push_back(shared.error().message);
     impl->cgroups = openCgroups(options.instanceId);
     can.missing.insert(can.missing.end(), impl->cgroups.missing.begin(), impl->cgroups.missing.end());
   }
@@ -552,7 +562,8 @@ Result<std::unique_ptr<ProcessRuntime>> ProcessRuntime::create(ProcessRuntimeOpt
       can.podNetwork = true;
       can.masquerade = impl->network->masquerade();
       can.bridgeAddress = impl->network->gateway();
-      if (!can.masquerade) can.missing.emplace_back("pods reach only this machine: nft (package nftables) is missing or was refused");
+      if (!can.masquerade)
+        can.missing.emplace_back("pods reach only this machine: nft (package nftables) is missing or was refused");
     } else {
       can.missing.push_back("pods share the machine's network: " + network.error().message);
     }

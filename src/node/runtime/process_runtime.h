@@ -1,11 +1,11 @@
 // process_runtime.h
 //
-// Pods as supervised local processes: the PodRuntime of the embedded platform. Each pod has a stoker-supervisor of its own
-// (node/supervisor) that outlives this object and this process; here are only connections to them. Destroying the runtime
-// leaves every pod running.
+// Pods as supervised local processes: the PodRuntime of the embedded platform. Each pod has a stoker-supervisor of its
+// own (node/supervisor) that outlives this object and this process; here are only connections to them. Destroying the
+// runtime leaves every pod running.
 //
-// One thread ("node-runtime") owns all state and all sockets; a small pool does what may block (spawning, deleting). Commands
-// are posted to the thread and return at once.
+// One thread ("node-runtime") owns all state and all sockets; a small pool does what may block (spawning, deleting).
+// Commands are posted to the thread and return at once.
 #pragma once
 
 #include <memory>
@@ -34,8 +34,8 @@ Result<std::string> findSupervisor();
 
 class ProcessRuntime final : public PodRuntime {
  public:
-  /// Prepares the data directory, the bridge and the cgroups. What the machine refuses is in capabilities().missing; an error
-  /// only when no pod could run at all.
+  /// Prepares the data directory, the bridge and the cgroups. What the machine refuses is in capabilities().missing; an
+  /// error only when no pod could run at all.
   static Result<std::unique_ptr<ProcessRuntime>> create(ProcessRuntimeOptions options);
   ~ProcessRuntime() override;
 

@@ -49,11 +49,11 @@ TEST_F(ProcessRuntimeTest, AProgramThatCannotRunIsAStartErrorThatSaysWhy) {
     std::string message;
   };
   int attempt = 0;
-  for (const Case& c : std::vector<Case>{
-           {{"no-such-program"}, "exec: \"no-such-program\": executable file not found in $PATH"},
-           {{"/no/such"}, "exec: \"/no/such\": stat /no/such: no such file or directory"},
-           {{"/etc/passwd"}, "exec: \"/etc/passwd\": permission denied"},
-           {{"/etc"}, "exec: \"/etc\": is a directory"}}) {
+  for (const Case& c :
+       std::vector<Case>{{{"no-such-program"}, "exec: \"no-such-program\": executable file not found in $PATH"},
+                         {{"/no/such"}, "exec: \"/no/such\": stat /no/such: no such file or directory"},
+                         {{"/etc/passwd"}, "exec: \"/etc/passwd\": permission denied"},
+                         {{"/etc"}, "exec: \"/etc\": is a directory"}}) {
     ContainerSpec spec = shell("", "main", attempt++);
     spec.argv = c.argv;
     const ContainerExited exited = runToEnd("p1", spec);
@@ -79,8 +79,8 @@ TEST_F(ProcessRuntimeTest, SigtermReachesTheProgram) {
 TEST_F(ProcessRuntimeTest, ATreeThatIgnoresSigtermIsKilledAfterItsGrace) {
   const std::string marker = "1000." + std::to_string(getpid());
   createPod("p1");
-  runtime_->startContainer(
-      "p1", shell("trap '' TERM; (trap '' TERM; setsid sh -c \"trap '' TERM; echo deep; sleep " + marker + "\") & echo up; sleep 1000"));
+  runtime_->startContainer("p1", shell("trap '' TERM; (trap '' TERM; setsid sh -c \"trap '' TERM; echo deep; sleep " +
+                                       marker + "\") & echo up; sleep 1000"));
   ASSERT_TRUE(waitLog("deep"));
   ASSERT_TRUE(waitLog("up"));
   const auto begin = std::chrono::steady_clock::now();
@@ -90,7 +90,8 @@ TEST_F(ProcessRuntimeTest, ATreeThatIgnoresSigtermIsKilledAfterItsGrace) {
   EXPECT_EQ(exited->exitCode, 137);
   EXPECT_EQ(exited->signal, SIGKILL);
   EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(990));
-  EXPECT_NE(std::system(("pgrep -x -f 'sleep " + marker + "' > /dev/null").c_str()), 0) << "something of the tree still runs";
+  EXPECT_NE(std::system(("pgrep -x -f 'sleep " + marker + "' > /dev/null").c_str()), 0)
+      << "something of the tree still runs";
 }
 
 TEST_F(ProcessRuntimeTest, KillPodEndsEverythingInOrder) {
@@ -109,7 +110,9 @@ TEST_F(ProcessRuntimeTest, ContainersOfAPodShareAddressAndMemoryButNotProcesses)
   createPod("p1");
   runtime_->startContainer("p1", shell("echo shared > /dev/shm/x; echo up; sleep 1000", "a"));
   ASSERT_TRUE(waitLog("up", "a"));
-  runToEnd("p1", shell("cat /dev/shm/x; hostname; test $(ls -d /proc/[0-9]* | wc -l) -lt 8 && echo few; cat /sys/class/net/eth0/operstate", "b"));
+  runToEnd("p1", shell("cat /dev/shm/x; hostname; test $(ls -d /proc/[0-9]* | wc -l) -lt 8 && echo few; cat "
+                       "/sys/class/net/eth0/operstate",
+                       "b"));
   EXPECT_EQ(log("b"), "shared\np1\nfew\nup\n") << log("b");
 }
 
@@ -124,14 +127,19 @@ TEST_F(ProcessRuntimeTest, TwoPodsTalkOverTheBridge) {
                                            "server"));
   ASSERT_TRUE(waitLog("listening", "server"));
   const ContainerExited exited = runToEnd(
-      "client", shell("exec python3 -c \"import socket; print(socket.create_connection(('" + server + "',5000)).recv(99))\"", "client"));
+      "client",
+      shell("exec python3 -c \"import socket; print(socket.create_connection(('" + server + "',5000)).recv(99))\"",
+            "client"));
   EXPECT_EQ(exited.exitCode, 0) << log("client");
   EXPECT_NE(log("client").find("hello 10."), std::string::npos) << log("client");
 }
 
 TEST_F(ProcessRuntimeTest, TwoInstancesOnAMachineDoNotMeet) {
   const std::string server = createPod("server");
-  runtime_->startContainer("server", shell("exec python3 -u -c \"import socket,time\ns=socket.create_server(('0.0.0.0',5000))\nprint('listening')\ntime.sleep(1000)\"", "server"));
+  runtime_->startContainer(
+      "server", shell("exec python3 -u -c \"import "
+                      "socket,time\ns=socket.create_server(('0.0.0.0',5000))\nprint('listening')\ntime.sleep(1000)\"",
+                      "server"));
   ASSERT_TRUE(waitLog("listening", "server"));
   // Another data directory is another instance: the events go to the same list, the uids differ.
   const std::string first = std::exchange(directory_, directory_ + "-other");
@@ -139,7 +147,9 @@ TEST_F(ProcessRuntimeTest, TwoInstancesOnAMachineDoNotMeet) {
   boot();
   EXPECT_NE(runtime_->capabilities().bridgeAddress, mine->capabilities().bridgeAddress);
   runtime_->ensurePod(podSpec("stranger"));
-  runtime_->startContainer("stranger", shell("exec python3 -c \"import socket; socket.create_connection(('" + server + "',5000),timeout=0.5)\"", "client"));
+  runtime_->startContainer("stranger", shell("exec python3 -c \"import socket; socket.create_connection(('" + server +
+                                                 "',5000),timeout=0.5)\"",
+                                             "client"));
   const auto exited = waitExit("stranger", "client");
   ASSERT_TRUE(exited) << failures();
   EXPECT_EQ(exited->exitCode, 1) << "it reached the other instance's pod";
@@ -167,7 +177,9 @@ TEST_F(ProcessRuntimeTest, TooMuchMemoryIsOomKilled) {
 
 TEST_F(ProcessRuntimeTest, RunAsUserHasNoPrivilegesButItsGroupsAndItsHome) {
   createPod("p1");
-  ContainerSpec spec = shell("id -u; id -g; id -G; grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; echo x > /dev/stdout; cd /work/dir && pwd");
+  ContainerSpec spec = shell(
+      "id -u; id -g; id -G; grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; echo x > /dev/stdout; cd /work/dir "
+      "&& pwd");
   spec.uid = 65534;
   spec.gid = 1000;
   spec.supplementaryGroups = {2000};
@@ -180,8 +192,9 @@ TEST_F(ProcessRuntimeTest, RunAsUserHasNoPrivilegesButItsGroupsAndItsHome) {
 TEST_F(ProcessRuntimeTest, RootInAContainerHasDockersCapabilitiesOnly) {
   createPod("p1");
   const ContainerExited exited = runToEnd(
-      "p1", shell("grep CapEff /proc/self/status; mount -t tmpfs x /mnt && echo mounted; unshare -U true && echo unshared; "
-                  "echo 1 > /proc/sys/kernel/panic && echo wrote; mknod /x b 254 0 && cat /x; ls /sys/fs/cgroup"));
+      "p1",
+      shell("grep CapEff /proc/self/status; mount -t tmpfs x /mnt && echo mounted; unshare -U true && echo unshared; "
+            "echo 1 > /proc/sys/kernel/panic && echo wrote; mknod /x b 254 0 && cat /x; ls /sys/fs/cgroup"));
   EXPECT_NE(log().find("CapEff:\t00000000a80425fb\n"), std::string::npos) << log();
   EXPECT_EQ(log().find("mounted"), std::string::npos) << log();
   EXPECT_EQ(log().find("unshared"), std::string::npos) << log();
@@ -193,8 +206,10 @@ TEST_F(ProcessRuntimeTest, RootInAContainerHasDockersCapabilitiesOnly) {
 TEST_F(ProcessRuntimeTest, TheHostIsSeenButNeitherChangedNorItsSecrets) {
   createPod("p1");
   const std::string marker = "/etc/stoker-test-" + std::to_string(getpid());
-  runToEnd("p1", shell("echo mine > " + marker + "; cat " + marker + "; ls /usr/bin/env; ls " + directory_ +
-                       "; cat /etc/shadow; ls /run/systemd; cat /etc/hostname; grep p1 /etc/hosts | cut -f2; ls /tmp | wc -l"));
+  runToEnd(
+      "p1",
+      shell("echo mine > " + marker + "; cat " + marker + "; ls /usr/bin/env; ls " + directory_ +
+            "; cat /etc/shadow; ls /run/systemd; cat /etc/hostname; grep p1 /etc/hosts | cut -f2; ls /tmp | wc -l"));
   EXPECT_NE(access(marker.c_str(), F_OK), 0) << "the container wrote to the host";
   const std::string text = log();
   EXPECT_NE(text.find("mine\n"), std::string::npos) << text;
@@ -210,7 +225,9 @@ TEST_F(ProcessRuntimeTest, VolumesAreMountedReadWriteReadOnlyAndInMemory) {
   const std::string volume = runtime_->podDirectory("p1") + "/volumes/data";
   std::filesystem::create_directories(volume);
   std::ofstream(volume + "/given") << "from outside\n";
-  ContainerSpec spec = shell("cat /data/given; echo new > /data/made; echo no > /frozen/x; cat /one-file; df --output=size -B1 /mem | tail -1");
+  ContainerSpec spec = shell(
+      "cat /data/given; echo new > /data/made; echo no > /frozen/x; cat /one-file; df --output=size -B1 /mem | tail "
+      "-1");
   spec.mounts = {{Mount::Kind::Bind, volume, "/data", false, 0},
                  {Mount::Kind::Bind, volume, "/frozen", true, 0},
                  {Mount::Kind::Bind, volume + "/given", "/one-file", true, 0},
@@ -239,7 +256,8 @@ TEST_F(ProcessRuntimeTest, ADirectoryCanBeTheRoot) {
   // A root made of the host's /usr by links, as small as it gets.
   const std::string root = directory_ + "/image";
   std::filesystem::create_directories(root + "/etc");
-  for (const char* link : {"bin", "lib", "lib64"}) std::filesystem::create_symlink(std::string("usr/") + link, root + "/" + link);
+  for (const char* link : {"bin", "lib", "lib64"})
+    std::filesystem::create_symlink(std::string("usr/") + link, root + "/" + link);
   std::ofstream(root + "/etc/passwd") << "root:x:0:0:root:/home/of-root:/bin/sh\n";
   std::ofstream(root + "/hello") << "image\n";
   ContainerSpec spec = shell("cat /hello; echo $HOME; ls /; echo y > /hello");
@@ -300,14 +318,16 @@ TEST_F(ProcessRuntimeTest, OnePodAfterTheOtherStartsFast) {
     micros.push_back((std::chrono::steady_clock::now() - begin) / std::chrono::microseconds(1));
   }
   std::sort(micros.begin(), micros.end());
-  std::cout << "[ measured ] pod create to exec: median " << micros[kRounds / 2] << " us, slowest " << micros.back() << " us\n";
+  std::cout << "[ measured ] pod create to exec: median " << micros[kRounds / 2] << " us, slowest " << micros.back()
+            << " us\n";
   EXPECT_LT(micros[kRounds / 2], 1000000);
 }
 
 TEST_F(ProcessRuntimeTest, UsageCountsTheWholePod) {
   if (!runtime_->capabilities().memoryLimits) GTEST_SKIP() << "no memory cgroup here";
   createPod("p1");
-  runtime_->startContainer("p1", shell("exec python3 -u -c \"b=bytearray(50<<20)\nprint('up')\nimport time; time.sleep(1000)\""));
+  runtime_->startContainer(
+      "p1", shell("exec python3 -u -c \"b=bytearray(50<<20)\nprint('up')\nimport time; time.sleep(1000)\""));
   ASSERT_TRUE(waitLog("up"));
   const Result<PodUsage> usage = runtime_->usage("p1");
   ASSERT_TRUE(usage.ok());

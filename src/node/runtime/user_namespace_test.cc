@@ -53,7 +53,8 @@ int runAsNobody(const std::string& directory) {
   (*runtime)->ensurePod(pod);
   ContainerSpec spec;
   spec.name = "main";
-  spec.argv = {"sh", "-c", "id -u; echo x > /etc/stoker-new && cat /etc/stoker-new; hostname; ls /proc | grep -c '^[0-9]'; exit 6"};
+  spec.argv = {"sh", "-c",
+               "id -u; echo x > /etc/stoker-new && cat /etc/stoker-new; hostname; ls /proc | grep -c '^[0-9]'; exit 6"};
   spec.logPath = directory + "/data/log";
   (*runtime)->startContainer("p1", spec);
   std::unique_lock lock(mutex);
@@ -61,7 +62,8 @@ int runAsNobody(const std::string& directory) {
   std::ifstream file(spec.logPath);
   std::stringstream log;
   log << file.rdbuf();
-  if (exited->exitCode != 6 || log.str().find(" F x\n") == std::string::npos || log.str().find(" F p1\n") == std::string::npos) {
+  if (exited->exitCode != 6 || log.str().find(" F x\n") == std::string::npos ||
+      log.str().find(" F p1\n") == std::string::npos) {
     std::cerr << exited->exitCode << " " << exited->message << "\n" << log.str();
     return 1;
   }
@@ -88,7 +90,8 @@ TEST(UserNamespace, PodsRunIsolatedWithoutRoot) {
   waitpid(child, &status, 0);
   std::filesystem::remove_all(directory);
   ASSERT_TRUE(WIFEXITED(status)) << status;
-  if (WEXITSTATUS(status) == kSkipped) GTEST_SKIP() << "no unprivileged user namespaces, or the build is not readable by others";
+  if (WEXITSTATUS(status) == kSkipped)
+    GTEST_SKIP() << "no unprivileged user namespaces, or the build is not readable by others";
   EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 

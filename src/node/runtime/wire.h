@@ -1,9 +1,9 @@
 // wire.h
 //
-// The one text format between the platform and its supervisors: a Record is a line "type key=value key=value". It is what
-// travels over the socket (protocol version kProtocolVersion) and what the journal and spec files hold, so that a person can
-// read both. Values are percent-escaped; a record inside a record is an escaped line. Compiled into the supervisor too, so it
-// uses the standard library only.
+// The one text format between the platform and its supervisors: a Record is a line "type key=value key=value". It is
+// what travels over the socket (protocol version kProtocolVersion) and what the journal and spec files hold, so that a
+// person can read both. Values are percent-escaped; a record inside a record is an escaped line. Compiled into the
+// supervisor too, so it uses the standard library only.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@
 
 namespace stoker::node {
 
-/// Raised when an older supervisor would misread a newer platform; the platform refuses to talk to a version it does not know.
+/// Raised when an older supervisor would misread a newer platform; the platform refuses to talk to a version it does
+/// not know.
 inline constexpr int kProtocolVersion = 1;
 /// A longer line is an error of the sender; bounds what either side buffers (argv and environment may be large).
 inline constexpr size_t kMaxRecordBytes = 4 << 20;
@@ -69,10 +70,8 @@ struct RecordWriter {
   Record& out;
   void operator()(const char* key, const std::string& value) { out.add(key, value); }
   template <class T>
-    requires std::is_integral_v<T> || std::is_enum_v<T>
-  void operator()(const char* key, const T& value) {
-    out.add(key, static_cast<int64_t>(value));
-  }
+  requires std::is_integral_v<T> || std::is_enum_v<T>
+  void operator()(const char* key, const T& value) { out.add(key, static_cast<int64_t>(value)); }
   void operator()(const char* key, const std::optional<std::string>& value) {
     if (value) out.add(key, *value);
   }
@@ -81,8 +80,7 @@ struct RecordWriter {
     for (const T& value : values) (*this)(key, value);
   }
   template <class T>
-    requires(std::is_class_v<T> && !std::is_same_v<T, std::string>)
-  void operator()(const char* key, const T& value) {
+  requires(std::is_class_v<T> && !std::is_same_v<T, std::string>) void operator()(const char* key, const T& value) {
     Record inner(key);
     RecordWriter writer{inner};
     describe(writer, const_cast<T&>(value));
@@ -98,7 +96,7 @@ struct RecordReader {
     if (const std::string* text = in.find(key)) value = *text;
   }
   template <class T>
-    requires std::is_integral_v<T> || std::is_enum_v<T>
+  requires std::is_integral_v<T> || std::is_enum_v<T>
   void operator()(const char* key, T& value) {
     if (in.find(key) != nullptr) value = static_cast<T>(in.number(key));
   }
@@ -120,8 +118,7 @@ struct RecordReader {
     }
   }
   template <class T>
-    requires(std::is_class_v<T> && !std::is_same_v<T, std::string>)
-  void operator()(const char* key, T& value) {
+  requires(std::is_class_v<T> && !std::is_same_v<T, std::string>) void operator()(const char* key, T& value) {
     const std::string* text = in.find(key);
     if (text == nullptr) return;
     std::optional<Record> inner = parseRecord(*text);

@@ -1,5 +1,5 @@
-// worker_pool.h: a few named threads for what may block. Jobs run in no particular order; the destructor finishes those begun
-// and drops the rest.
+// worker_pool.h: a few named threads for what may block. Jobs run in no particular order; the destructor finishes those
+// begun and drops the rest.
 #pragma once
 
 #include <condition_variable>

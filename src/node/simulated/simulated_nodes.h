@@ -6,10 +6,9 @@
 //       cpu: 96                                              # default 32
 //       memory: 1Ti                                          # default 128Gi
 //       pods: 250                                            # default 110
-//       gpus: 8xA100                                         # nvidia.com/gpu, with the product as label nvidia.com/gpu.product
-//       resources: {rdma/hca: 8}                             # further ones; whole numbers hand out indices
-//       labels: {zone: a}
-//       taints: [{key: gpu, value: "true", effect: NoSchedule}]
+//       gpus: 8xA100                                         # nvidia.com/gpu, with the product as label
+//       nvidia.com/gpu.product resources: {rdma/hca: 8}                             # further ones; whole numbers hand
+//       out indices labels: {zone: a} taints: [{key: gpu, value: "true", effect: NoSchedule}]
 #pragma once
 
 #include <vector>

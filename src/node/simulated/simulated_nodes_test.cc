@@ -7,10 +7,13 @@
 namespace stoker::node {
 namespace {
 
-Result<std::vector<NodeConfig>> parsed(const std::string& text) { return parseSimulatedNodes(json::parseDoc(text)->root); }
+Result<std::vector<NodeConfig>> parsed(const std::string& text) {
+  return parseSimulatedNodes(json::parseDoc(text)->root);
+}
 
 TEST(SimulatedNodes, groupsAndDefaults) {
-  auto nodes = parsed(R"([{"name":"a"},{"count":2,"prefix":"gpu","cpu":96,"gpus":"8xA100","resources":{"rdma/hca":"4"},"taints":[{"key":"g","effect":"NoSchedule"}]}])");
+  auto nodes = parsed(
+      R"([{"name":"a"},{"count":2,"prefix":"gpu","cpu":96,"gpus":"8xA100","resources":{"rdma/hca":"4"},"taints":[{"key":"g","effect":"NoSchedule"}]}])");
   ASSERT_TRUE(nodes.ok()) << nodes.error().message;
   ASSERT_EQ(nodes->size(), 3u);
   EXPECT_EQ((*nodes)[0].capacity.at("cpu"), "32");
@@ -31,13 +34,18 @@ TEST_P(BadNodes, sayWhere) {
   ASSERT_FALSE(nodes.ok());
   EXPECT_EQ(nodes.error().message, GetParam().message);
 }
-INSTANTIATE_TEST_SUITE_P(Cases, BadNodes, ::testing::Values(
-    BadCase{R"({"nodes":3})", "nodes: must be a list of nodes"},
-    BadCase{R"([{"nme":"a"}])", "nodes[0]: unknown field \"nme\"; did you mean \"name\"?"},
-    BadCase{R"([{"name":"a","cpu":"-1"}])", "nodes[0].cpu: \"-1\" must be a quantity of at least 0, such as 8, 500m or 32Gi"},
-    BadCase{R"([{"name":"a","gpus":"many"}])", "nodes[0].gpus: \"many\" must read COUNT or COUNTxMODEL, such as 8xA100"},
-    BadCase{R"([{"name":"a"},{"name":"a"}])", "nodes[1]: there is a node \"a\" already; give this group another name or prefix"},
-    BadCase{R"([{"name":"a","count":2}])", "nodes[0]: give a name for one node, or count and prefix for several"}));
+INSTANTIATE_TEST_SUITE_P(
+    Cases, BadNodes,
+    ::testing::Values(BadCase{R"({"nodes":3})", "nodes: must be a list of nodes"},
+                      BadCase{R"([{"nme":"a"}])", "nodes[0]: unknown field \"nme\"; did you mean \"name\"?"},
+                      BadCase{R"([{"name":"a","cpu":"-1"}])",
+                              "nodes[0].cpu: \"-1\" must be a quantity of at least 0, such as 8, 500m or 32Gi"},
+                      BadCase{R"([{"name":"a","gpus":"many"}])",
+                              "nodes[0].gpus: \"many\" must read COUNT or COUNTxMODEL, such as 8xA100"},
+                      BadCase{R"([{"name":"a"},{"name":"a"}])",
+                              "nodes[1]: there is a node \"a\" already; give this group another name or prefix"},
+                      BadCase{R"([{"name":"a","count":2}])",
+                              "nodes[0]: give a name for one node, or count and prefix for several"}));
 
 TEST(SimulatedNodes, oneAgentServesAll) {
   using namespace testing;
@@ -48,14 +56,17 @@ TEST(SimulatedNodes, oneAgentServesAll) {
   for (int i = 0; i < 200; ++i)
     h.cluster.put(kPods, fmt::format(R"({{"metadata":{{"name":"p{}","namespace":"default","uid":"u{}","annotations":{{
         "stoker.dev/simulate-duration":"5s","stoker.dev/simulate-exit-code":"{}"}}}},"spec":{{"restartPolicy":"Never","nodeName":"n-{}",
-        "containers":[{{"name":"c","image":"i"}}]}}}})", i, i, i % 2, i));
+        "containers":[{{"name":"c","image":"i"}}]}}}})",
+                                     i, i, i % 2, i));
   h.run(20s);
   for (int i = 0; i < 200; ++i) EXPECT_EQ(h.phase(fmt::format("p{}", i)), i % 2 ? "Failed" : "Succeeded");
   auto before = h.cluster.get(kLeases, "kube-node-lease", "n-7");
   h.agent->setDown("n-7", true);
   h.run(30s);
-  EXPECT_EQ(h.cluster.get(kLeases, "kube-node-lease", "n-7")["spec"]["renewTime"].asString(), before["spec"]["renewTime"].asString());
-  EXPECT_NE(h.cluster.get(kLeases, "kube-node-lease", "n-8")["spec"]["renewTime"].asString(), before["spec"]["renewTime"].asString());
+  EXPECT_EQ(h.cluster.get(kLeases, "kube-node-lease", "n-7")["spec"]["renewTime"].asString(),
+            before["spec"]["renewTime"].asString());
+  EXPECT_NE(h.cluster.get(kLeases, "kube-node-lease", "n-8")["spec"]["renewTime"].asString(),
+            before["spec"]["renewTime"].asString());
 }
 
 TEST(SimulatedNodes, podsGoOnAfterARestartThatForgotThem) {

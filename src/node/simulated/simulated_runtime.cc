@@ -13,7 +13,8 @@ constexpr int kSigKill = 9, kSigTerm = 15;
 
 std::string variable(const ContainerSpec& spec, std::string_view name) {
   for (const std::string& entry : spec.env)
-    if (entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=') return entry.substr(name.size() + 1);
+    if (entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=')
+      return entry.substr(name.size() + 1);
   return {};
 }
 
@@ -29,7 +30,8 @@ int codeOf(const ContainerSpec& spec) {
 Result<std::vector<RecoveredPod>> SimulatedRuntime::recover() {
   std::vector<RecoveredPod> out;
   for (const auto& [uid, pod] : pods_)
-    out.push_back({.spec = pod.spec, .ip = pod.ip, .alive = pod.alive, .rebooted = pod.rebooted, .containers = pod.records});
+    out.push_back(
+        {.spec = pod.spec, .ip = pod.ip, .alive = pod.alive, .rebooted = pod.rebooted, .containers = pod.records});
   return out;
 }
 
@@ -55,7 +57,9 @@ void SimulatedRuntime::ensurePod(PodSandboxSpec spec) {
   if (added) {
     pod.spec = std::move(spec);
     ++nextIp_;
-    pod.ip = pod.spec.hostNetwork ? "" : fmt::format("10.{}.{}.{}", 128 + (nextIp_ >> 16) % 128, (nextIp_ >> 8) % 256, nextIp_ % 256);
+    pod.ip = pod.spec.hostNetwork
+                 ? ""
+                 : fmt::format("10.{}.{}.{}", 128 + (nextIp_ >> 16) % 128, (nextIp_ >> 8) % 256, nextIp_ % 256);
   }
   pod.alive = true;
   emit(uid, PodSandboxReady{pod.ip});
@@ -69,8 +73,10 @@ void SimulatedRuntime::startContainer(const std::string& uid, ContainerSpec spec
   std::string name = spec.name;
   for (const ContainerRecord& record : pod.records) {
     if (record.name != name || record.attempt != spec.attempt) continue;
-    if (record.running) emit(uid, ContainerStarted{name, record.attempt, record.pid, record.startedAt});
-    else emit(uid, *record.exited);
+    if (record.running)
+      emit(uid, ContainerStarted{name, record.attempt, record.pid, record.startedAt});
+    else
+      emit(uid, *record.exited);
     return;
   }
   if (pod.running.contains(name)) return emit(uid, RuntimeFailed{"startContainer", name + " runs already"});
@@ -93,11 +99,13 @@ void SimulatedRuntime::armTimer(const std::string& uid, Process& process, Durati
     auto pod = pods_.find(uid);
     if (pod == pods_.end()) return;
     auto running = pod->second.running.find(name);
-    if (running != pod->second.running.end() && running->second.spec.attempt == attempt) exit(uid, name, exitCode, signal, "");
+    if (running != pod->second.running.end() && running->second.spec.attempt == attempt)
+      exit(uid, name, exitCode, signal, "");
   });
 }
 
-void SimulatedRuntime::exit(const std::string& uid, const std::string& name, int exitCode, int signal, const std::string& reason) {
+void SimulatedRuntime::exit(const std::string& uid, const std::string& name, int exitCode, int signal,
+                            const std::string& reason) {
   Pod& pod = pods_.at(uid);
   auto running = pod.running.find(name);
   if (running == pod.running.end()) return;
@@ -107,9 +115,15 @@ void SimulatedRuntime::exit(const std::string& uid, const std::string& name, int
   for (ContainerRecord& record : pod.records) {
     if (record.name != name || record.attempt != attempt) continue;
     record.running = false;
-    record.exited = ContainerExited{.name = name, .attempt = attempt, .exitCode = exitCode, .signal = signal,
-                                    .reason = !reason.empty() ? reason : exitCode == 0 ? "Completed" : "Error",
-                                    .startedAt = record.startedAt, .finishedAt = loop_.now()};
+    record.exited = ContainerExited{.name = name,
+                                    .attempt = attempt,
+                                    .exitCode = exitCode,
+                                    .signal = signal,
+                                    .reason = !reason.empty() ? reason
+                                              : exitCode == 0 ? "Completed"
+                                                              : "Error",
+                                    .startedAt = record.startedAt,
+                                    .finishedAt = loop_.now()};
     emit(uid, *record.exited);
   }
   if (pod.killing && pod.running.empty()) end(uid);
@@ -135,10 +149,13 @@ void SimulatedRuntime::stopContainer(const std::string& uid, const std::string& 
   if (graceSeconds == 0) return exit(uid, name, 128 + kSigKill, kSigKill, "");
   Duration grace = std::chrono::seconds(graceSeconds);
   // How long it takes to obey SIGTERM; at once when nothing is said.
-  Duration obeys = process.stopping ? grace : parseGoDuration(variable(process.spec, kStopVariable)).value_or(Duration(0));
+  Duration obeys =
+      process.stopping ? grace : parseGoDuration(variable(process.spec, kStopVariable)).value_or(Duration(0));
   process.stopping = true;
-  if (obeys < grace) armTimer(uid, process, obeys, 128 + kSigTerm, kSigTerm);
-  else armTimer(uid, process, grace, 128 + kSigKill, kSigKill);
+  if (obeys < grace)
+    armTimer(uid, process, obeys, 128 + kSigTerm, kSigTerm);
+  else
+    armTimer(uid, process, grace, 128 + kSigKill, kSigKill);
 }
 
 void SimulatedRuntime::killPod(const std::string& uid, int graceSeconds) {
@@ -165,8 +182,7 @@ Result<PodUsage> SimulatedRuntime::usage(const std::string& uid) const {
 
 void SimulatedRuntime::loseSupervisor(const std::string& uid) {
   Pod& pod = pods_.at(uid);
-  while (!pod.running.empty())
-    exit(uid, pod.running.begin()->first, 128 + kSigKill, 0, "ContainerStatusUnknown");
+  while (!pod.running.empty()) exit(uid, pod.running.begin()->first, 128 + kSigKill, 0, "ContainerStatusUnknown");
   end(uid);
 }
 

@@ -1,8 +1,9 @@
 // simulated_runtime.h
 //
-// A PodRuntime whose processes are timers: they "run" for a while and "exit" with a code, as the variables of simulation.h say.
-// It keeps the contract of pod_runtime.h to the letter (runs start at most once, commands are idempotent, recover() tells all),
-// so the agent above it is the production one. Virtual when its loop is a ManualLoop. All calls on the loop's thread.
+// A PodRuntime whose processes are timers: they "run" for a while and "exit" with a code, as the variables of
+// simulation.h say. It keeps the contract of pod_runtime.h to the letter (runs start at most once, commands are
+// idempotent, recover() tells all), so the agent above it is the production one. Virtual when its loop is a ManualLoop.
+// All calls on the loop's thread.
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
-// simulation.h: how a pod on a simulated node says what its "run" does. Annotations of the pod, which the agent hands to the
-// runtime as variables of each container:
+// simulation.h: how a pod on a simulated node says what its "run" does. Annotations of the pod, which the agent hands
+// to the runtime as variables of each container:
 //
 //   stoker.dev/simulate-duration   "10s" (Go duration) or "forever"; default: forever, until it is deleted
 //   stoker.dev/simulate-exit-code  "0", or one per attempt, the last for all later ones: "1,1,0"

@@ -64,7 +64,8 @@ Problem PodCgroups::applyLimits(const std::string& suffix, const ResourceLimits&
     }
     writeExisting(base + "/cpu.shares", std::to_string(shares(limits.cpuMilliRequest)));
   }
-  if (!spec_.pids.empty() && limits.pids > 0) return set(spec_.pids + suffix + "/pids.max", std::to_string(limits.pids));
+  if (!spec_.pids.empty() && limits.pids > 0)
+    return set(spec_.pids + suffix + "/pids.max", std::to_string(limits.pids));
   return {};
 }
 
@@ -110,7 +111,8 @@ long PodCgroups::oomKills(const std::string& name) const {
   const bool v2 = spec_.version == 2;
   const std::string& root = v2 ? spec_.unified : spec_.memory;
   if (root.empty()) return 0;
-  const std::string text = readAll(root + containerSuffix(name) + (v2 ? "/memory.events" : "/memory.oom_control"), 4096);
+  const std::string text =
+      readAll(root + containerSuffix(name) + (v2 ? "/memory.events" : "/memory.oom_control"), 4096);
   const size_t at = text.find("oom_kill ");
   return at == std::string::npos ? 0 : std::atol(text.c_str() + at + 9);
 }

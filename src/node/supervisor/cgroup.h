@@ -1,7 +1,7 @@
 // cgroup.h
 //
-// The cgroups of one pod and its containers, version 1 (a directory per controller) or 2. Limits that the kernel does not
-// offer here are left out; the platform has said so in its capabilities.
+// The cgroups of one pod and its containers, version 1 (a directory per controller) or 2. Limits that the kernel does
+// not offer here are left out; the platform has said so in its capabilities.
 #pragma once
 
 #include <string>

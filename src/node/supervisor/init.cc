@@ -61,7 +61,8 @@ void arrangeDescriptors(const InitPipes& pipes) {
 
 const std::string* envValue(const std::vector<std::string>& env, std::string_view name) {
   for (const std::string& entry : env)
-    if (entry.size() > name.size() && entry[name.size()] == '=' && entry.compare(0, name.size(), name) == 0) return &entry;
+    if (entry.size() > name.size() && entry[name.size()] == '=' && entry.compare(0, name.size(), name) == 0)
+      return &entry;
   return nullptr;
 }
 
@@ -123,11 +124,14 @@ void setLimits() {
   const bool noNewPrivileges = spec.noNewPrivileges || (spec.uid != 0 && !spec.privileged) || plan.root.userNamespace;
   if (!spec.privileged) require(limitBoundingSet(capabilities));
   std::vector<gid_t> groups(spec.supplementaryGroups.begin(), spec.supplementaryGroups.end());
-  if (!plan.root.userNamespace && setgroups(groups.size(), groups.data()) != 0) giveUp(systemProblem("cannot set groups"));
-  if (setresgid(spec.gid, spec.gid, spec.gid) != 0) giveUp(systemProblem("cannot become group " + std::to_string(spec.gid)));
+  if (!plan.root.userNamespace && setgroups(groups.size(), groups.data()) != 0)
+    giveUp(systemProblem("cannot set groups"));
+  if (setresgid(spec.gid, spec.gid, spec.gid) != 0)
+    giveUp(systemProblem("cannot become group " + std::to_string(spec.gid)));
   // Without no_new_privs the filter needs a capability that is dropped below, so it goes in first.
   if (filtered && !noNewPrivileges) require(installSeccomp(capabilities));
-  if (setresuid(spec.uid, spec.uid, spec.uid) != 0) giveUp(systemProblem("cannot become user " + std::to_string(spec.uid)));
+  if (setresuid(spec.uid, spec.uid, spec.uid) != 0)
+    giveUp(systemProblem("cannot become user " + std::to_string(spec.uid)));
   if (!spec.privileged) require(applyCapabilities(capabilities));
   if (noNewPrivileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) giveUp(systemProblem("cannot set no_new_privs"));
   if (filtered && noNewPrivileges) require(installSeccomp(capabilities));

@@ -1,7 +1,7 @@
 // init.h
 //
-// The first process of a container: it builds the root, starts the program, forwards signals, reaps orphans, and ends with
-// the program, taking the whole PID namespace with it. Never returns.
+// The first process of a container: it builds the root, starts the program, forwards signals, reaps orphans, and ends
+// with the program, taking the whole PID namespace with it. Never returns.
 #pragma once
 
 #include "node/runtime/codec.h"

@@ -35,9 +35,10 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (argc < 2 || argc > 3 || argv[1][0] != '/' || (argc == 3 && std::strcmp(argv[2], "--control") != 0)) {
-    std::fprintf(stderr,
-                 "usage: stoker-supervisor /ABSOLUTE/POD/DIRECTORY [--control]\n"
-                 "Keeps one pod of Stoker's node agent; started by stoker. --control: a connection is open on descriptor 3.\n");
+    std::fprintf(
+        stderr,
+        "usage: stoker-supervisor /ABSOLUTE/POD/DIRECTORY [--control]\n"
+        "Keeps one pod of Stoker's node agent; started by stoker. --control: a connection is open on descriptor 3.\n");
     return 2;
   }
   const std::string directory = argv[1];

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <sstream>
 
@@ -17,9 +17,9 @@ namespace stoker::node {
 namespace {
 
 // File systems that hold people's files; everything else below / (proc, sysfs, tmpfs, ...) is not shown.
-constexpr const char* kFileSystems[] = {"ext2", "ext3", "ext4", "xfs",  "btrfs", "zfs",    "f2fs",    "bcachefs", "nfs",
-                                        "nfs4", "ceph", "cifs", "lustre", "beegfs", "gpfs", "overlay", "fuse",     "fuseblk",
-                                        "9p",   "virtiofs"};
+constexpr const char* kFileSystems[] = {"ext2",     "ext3",    "ext4", "xfs",     "btrfs", "zfs",     "f2fs",
+                                        "bcachefs", "nfs",     "nfs4", "ceph",    "cifs",  "lustre",  "beegfs",
+                                        "gpfs",     "overlay", "fuse", "fuseblk", "9p",    "virtiofs"};
 
 std::string escaped(const std::string& path) {
   std::string out;
@@ -56,7 +56,8 @@ Problem copyParents(const std::string& lower, const std::string& upper, const st
 Problem hide(const std::string& lower, const std::string& upper, const std::string& path) {
   struct stat info {};
   if (lstat((lower + path).c_str(), &info) != 0) return {};
-  if (copyParents(lower, upper, path)) return {};  // reached through a link: its real path is masked, or is not below here
+  if (copyParents(lower, upper, path))
+    return {};  // reached through a link: its real path is masked, or is not below here
   const std::string mark = upper + path;
   if (mknod(mark.c_str(), S_IFCHR, 0) == 0 || errno == EEXIST) return {};
   return systemProblem("cannot hide " + path);
@@ -103,8 +104,8 @@ bool holdsFiles(const std::string& type) {
 }
 
 /// Mounts lower + upper at target.
-Problem mountLayers(const OverlayPlan& plan, const std::string& lower, const std::string& upper, const std::string& work,
-                    const std::string& target, const std::string& cover) {
+Problem mountLayers(const OverlayPlan& plan, const std::string& lower, const std::string& upper,
+                    const std::string& work, const std::string& target, const std::string& cover) {
   const unsigned long flags = plan.devices ? 0 : MS_NODEV;
   const std::string below = (cover.empty() ? "" : escaped(cover) + ":") + escaped(lower);
   // xino: a file keeps its inode number when it is first written to, although cover and lower are two file systems.
@@ -168,7 +169,8 @@ Problem mountOverlay(const OverlayPlan& plan) {
 }
 
 Problem mountPieces(const OverlayPlan& plan) {
-  if (mount("root", plan.target.c_str(), "tmpfs", MS_NODEV, "mode=755") != 0) return systemProblem("cannot mount " + plan.target);
+  if (mount("root", plan.target.c_str(), "tmpfs", MS_NODEV, "mode=755") != 0)
+    return systemProblem("cannot mount " + plan.target);
   DIR* handle = opendir(plan.lower.c_str());
   if (handle == nullptr) return systemProblem("cannot read " + plan.lower);
   int number = 0;

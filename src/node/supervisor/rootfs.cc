@@ -19,9 +19,9 @@ namespace {
 
 constexpr const char* kDeviceNodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
 // Docker's masked and read-only paths in /proc.
-constexpr const char* kMaskedProc[] = {"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
-                                       "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
-                                       "/proc/timer_stats"};
+constexpr const char* kMaskedProc[] = {"/proc/acpi",       "/proc/asound",        "/proc/interrupts",  "/proc/kcore",
+                                       "/proc/keys",       "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
+                                       "/proc/timer_list", "/proc/timer_stats"};
 constexpr const char* kReadOnlyProc[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
 Problem mountAt(const std::string& source, const std::string& target, const char* type, unsigned long flags,
@@ -123,7 +123,8 @@ Problem mountDevices(const std::string& root, const RootPlan& plan, const Contai
   if (spec.privileged) {
     if (Problem p = mountAt("/dev", dev, nullptr, MS_BIND | MS_REC)) return p;
   } else {
-    if (Problem p = mountAt("tmpfs", dev, "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=755,size=65536k")) return p;
+    if (Problem p = mountAt("tmpfs", dev, "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=755,size=65536k"))
+      return p;
     const int rootFd = open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
     Problem problem;
     for (const char* node : kDeviceNodes) {
@@ -142,7 +143,8 @@ Problem mountDevices(const std::string& root, const RootPlan& plan, const Contai
     static_cast<void>(!symlink("/proc/self/fd/2", (dev + "/stderr").c_str()));
     static_cast<void>(!symlink("pts/ptmx", (dev + "/ptmx").c_str()));
   }
-  if (Problem p = mountAt("devpts", dev + "/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")) {
+  if (Problem p =
+          mountAt("devpts", dev + "/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")) {
     return p;
   }
   if (Problem p = mountAt(plan.shm, dev + "/shm", nullptr, MS_BIND)) return p;
@@ -195,8 +197,9 @@ Problem maskProc(const RootPlan& plan) {
 
 }  // namespace
 
-Problem prepareCover(const RootFs& root, const std::string& cover, std::vector<std::pair<std::string, std::string>> files,
-                     const std::vector<std::string>& masked, bool userNamespace) {
+Problem prepareCover(const RootFs& root, const std::string& cover,
+                     std::vector<std::pair<std::string, std::string>> files, const std::vector<std::string>& masked,
+                     bool userNamespace) {
   CoverPlan plan;
   plan.cover = cover;
   plan.files = std::move(files);
@@ -257,7 +260,8 @@ Problem enterRoot(const RootPlan& plan, const ContainerSpec& spec) {
   if (spec.root.readOnly && !restrictMount(root, MOUNT_ATTR_RDONLY, false)) {
     return systemProblem("cannot make the root read-only");
   }
-  if (chdir(root.c_str()) != 0 || syscall(SYS_pivot_root, ".", ".") != 0) return systemProblem("cannot change the root");
+  if (chdir(root.c_str()) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+    return systemProblem("cannot change the root");
   if (umount2(".", MNT_DETACH) != 0) return systemProblem("cannot leave the host's root");
   if (chdir("/") != 0) return systemProblem("cannot enter /");
   if (!spec.privileged) return maskProc(plan);

@@ -18,10 +18,10 @@
 namespace stoker::node {
 namespace {
 
-constexpr size_t kReadBytes = 64 << 10;       // a pipe's whole capacity
-constexpr size_t kMaxReportBytes = 4 << 10;   // an error text; anything longer is not ours
+constexpr size_t kReadBytes = 64 << 10;          // a pipe's whole capacity
+constexpr size_t kMaxReportBytes = 4 << 10;      // an error text; anything longer is not ours
 constexpr size_t kMaxTerminationMessage = 4096;  // Kubernetes' limit per container
-constexpr int kStartErrorCode = 128;          // what CRI runtimes report for a program that never ran
+constexpr int kStartErrorCode = 128;             // what CRI runtimes report for a program that never ran
 
 bool makePipe(int& readEnd, int& writeEnd) {
   int ends[2];
@@ -152,8 +152,8 @@ bool Run::readable(Pipe pipe) {
 
 ContainerExited Run::finish(int initStatus, long oomKills) {
   const long long now = wallNanos();
-  // The PID namespace is empty now, so the pipes hold all there will ever be. A writer outside it (a descriptor passed over
-  // a socket) must not hold up the end: what is there is taken, the rest is not waited for.
+  // The PID namespace is empty now, so the pipes hold all there will ever be. A writer outside it (a descriptor passed
+  // over a socket) must not hold up the end: what is there is taken, the rest is not waited for.
   for (const Pipe pipe : {Pipe::Report, Pipe::Out, Pipe::Err}) {
     int waiting = 1;
     while (waiting > 0 && readable(pipe)) {
@@ -183,7 +183,8 @@ ContainerExited Run::finish(int initStatus, long oomKills) {
   exited.startedAt = Time(Duration(startedAt));
 
   int status = 0;
-  if (read(status_, &status, sizeof status) != sizeof status) status = initStatus;  // the init was killed with the program
+  if (read(status_, &status, sizeof status) != sizeof status)
+    status = initStatus;  // the init was killed with the program
   if (WIFSIGNALED(status)) {
     exited.signal = WTERMSIG(status);
     exited.exitCode = 128 + exited.signal;

@@ -77,10 +77,11 @@ Problem createSandbox(const SupervisorSpec& spec) {
   }
   // Slave: unmounting on the host still works, nothing mounted here gets out.
   if (mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return systemProblem("cannot detach mounts");
-  // In memory and in this mount namespace only: mount points and the thin layers. Nothing to clean up afterwards, and every
-  // pod has its own at the same place.
+  // In memory and in this mount namespace only: mount points and the thin layers. Nothing to clean up afterwards, and
+  // every pod has its own at the same place.
   const std::string& run = spec.runDirectory;
-  if (mount("stoker", run.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=700") != 0) return systemProblem("cannot mount " + run);
+  if (mount("stoker", run.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=700") != 0)
+    return systemProblem("cannot mount " + run);
   for (const char* directory : {"/root", "/shm"})
     if (!makeDirs(run + directory)) return systemProblem("cannot create " + run + directory);
   const std::string options = "mode=1777,size=" + std::to_string(spec.pod.shmBytes);

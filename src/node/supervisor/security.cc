@@ -16,22 +16,56 @@
 namespace stoker::node {
 namespace {
 
-constexpr const char* kCapabilities[] = {
-    "CHOWN",        "DAC_OVERRIDE",   "DAC_READ_SEARCH", "FOWNER",        "FSETID",       "KILL",        "SETGID",
-    "SETUID",       "SETPCAP",        "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW",
-    "IPC_LOCK",     "IPC_OWNER",      "SYS_MODULE",      "SYS_RAWIO",     "SYS_CHROOT",   "SYS_PTRACE",  "SYS_PACCT",
-    "SYS_ADMIN",    "SYS_BOOT",       "SYS_NICE",        "SYS_RESOURCE",  "SYS_TIME",     "SYS_TTY_CONFIG", "MKNOD",
-    "LEASE",        "AUDIT_WRITE",    "AUDIT_CONTROL",   "SETFCAP",       "MAC_OVERRIDE", "MAC_ADMIN",   "SYSLOG",
-    "WAKE_ALARM",   "BLOCK_SUSPEND",  "AUDIT_READ",      "PERFMON",       "BPF",          "CHECKPOINT_RESTORE"};
+constexpr const char* kCapabilities[] = {"CHOWN",
+                                         "DAC_OVERRIDE",
+                                         "DAC_READ_SEARCH",
+                                         "FOWNER",
+                                         "FSETID",
+                                         "KILL",
+                                         "SETGID",
+                                         "SETUID",
+                                         "SETPCAP",
+                                         "LINUX_IMMUTABLE",
+                                         "NET_BIND_SERVICE",
+                                         "NET_BROADCAST",
+                                         "NET_ADMIN",
+                                         "NET_RAW",
+                                         "IPC_LOCK",
+                                         "IPC_OWNER",
+                                         "SYS_MODULE",
+                                         "SYS_RAWIO",
+                                         "SYS_CHROOT",
+                                         "SYS_PTRACE",
+                                         "SYS_PACCT",
+                                         "SYS_ADMIN",
+                                         "SYS_BOOT",
+                                         "SYS_NICE",
+                                         "SYS_RESOURCE",
+                                         "SYS_TIME",
+                                         "SYS_TTY_CONFIG",
+                                         "MKNOD",
+                                         "LEASE",
+                                         "AUDIT_WRITE",
+                                         "AUDIT_CONTROL",
+                                         "SETFCAP",
+                                         "MAC_OVERRIDE",
+                                         "MAC_ADMIN",
+                                         "SYSLOG",
+                                         "WAKE_ALARM",
+                                         "BLOCK_SUSPEND",
+                                         "AUDIT_READ",
+                                         "PERFMON",
+                                         "BPF",
+                                         "CHECKPOINT_RESTORE"};
 constexpr int kCapabilityCount = sizeof kCapabilities / sizeof *kCapabilities;
 constexpr uint64_t bit(int capability) { return uint64_t{1} << capability; }
 constexpr uint64_t kAll = (uint64_t{1} << kCapabilityCount) - 1;
 
 // moby/profiles/../caps/defaults.go
-constexpr uint64_t kDockerDefault =
-    bit(CAP_CHOWN) | bit(CAP_DAC_OVERRIDE) | bit(CAP_FSETID) | bit(CAP_FOWNER) | bit(CAP_MKNOD) | bit(CAP_NET_RAW) |
-    bit(CAP_SETGID) | bit(CAP_SETUID) | bit(CAP_SETFCAP) | bit(CAP_SETPCAP) | bit(CAP_NET_BIND_SERVICE) |
-    bit(CAP_SYS_CHROOT) | bit(CAP_KILL) | bit(CAP_AUDIT_WRITE);
+constexpr uint64_t kDockerDefault = bit(CAP_CHOWN) | bit(CAP_DAC_OVERRIDE) | bit(CAP_FSETID) | bit(CAP_FOWNER) |
+                                    bit(CAP_MKNOD) | bit(CAP_NET_RAW) | bit(CAP_SETGID) | bit(CAP_SETUID) |
+                                    bit(CAP_SETFCAP) | bit(CAP_SETPCAP) | bit(CAP_NET_BIND_SERVICE) |
+                                    bit(CAP_SYS_CHROOT) | bit(CAP_KILL) | bit(CAP_AUDIT_WRITE);
 
 bool named(const std::string& name, uint64_t& set) {
   const std::string bare = name.rfind("CAP_", 0) == 0 ? name.substr(4) : name;
@@ -120,8 +154,8 @@ constexpr uint32_t kArch = AUDIT_ARCH_AARCH64;
 #error "the seccomp filter knows x86-64 and arm64"
 #endif
 
-constexpr uint32_t kNewNamespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
-                                    CLONE_NEWNET | CLONE_NEWCGROUP;
+constexpr uint32_t kNewNamespaces =
+    CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
 constexpr int kVsock = 40;  // AF_VSOCK: reaches the hypervisor past every network namespace
 
 }  // namespace

@@ -1,8 +1,8 @@
 // security.h
 //
 // What a container's program may do: Docker's default capability set with the container's additions and removals, and a
-// seccomp filter that refuses (EPERM) the system calls Docker's default profile refuses. A fence against accidents, not a
-// security boundary.
+// seccomp filter that refuses (EPERM) the system calls Docker's default profile refuses. A fence against accidents, not
+// a security boundary.
 #pragma once
 
 #include <cstdint>

@@ -134,7 +134,8 @@ bool Supervisor::append(const Record& record, bool durable) {
   return true;
 }
 
-// --------------------------------------------------------------------------------------------------------------- clients
+// ---------------------------------------------------------------------------------------------------------------
+// clients
 
 void Supervisor::accept() {
   const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
@@ -159,8 +160,12 @@ void Supervisor::greet(Client& client) {
     if (run.exited) {
       send(client, exitedRecord(*run.exited));
     } else if (run.startedAt != Time{}) {
-      send(client, Record("started").add("name", run.name).add("attempt", run.attempt).add("pid", run.pid)
-                       .add("pidStart", run.pidStart).add("time", toNanos(run.startedAt)));
+      send(client, Record("started")
+                       .add("name", run.name)
+                       .add("attempt", run.attempt)
+                       .add("pid", run.pid)
+                       .add("pidStart", run.pidStart)
+                       .add("time", toNanos(run.startedAt)));
     } else {
       send(client, Record("starting").add("name", run.name).add("attempt", run.attempt));
     }
@@ -249,13 +254,17 @@ Run* Supervisor::running(const std::string& name) {
   return nullptr;
 }
 
-// ------------------------------------------------------------------------------------------------------------------ runs
+// ------------------------------------------------------------------------------------------------------------------
+// runs
 
 void Supervisor::start(Client& client, const Record& command) {
   std::optional<ContainerSpec> spec = fromRecord<ContainerSpec>(command);
   const auto refuse = [&](const std::string& message) {
-    send(client, Record("failed").add("what", "startContainer").add("name", command.get("name"))
-                     .add("attempt", command.number("attempt")).add("message", message));
+    send(client, Record("failed")
+                     .add("what", "startContainer")
+                     .add("name", command.get("name"))
+                     .add("attempt", command.number("attempt"))
+                     .add("message", message));
   };
   if (!spec || spec->name.empty()) return refuse("malformed container spec");
   if (const JournalRun* known = history_.find(spec->name, spec->attempt)) {
@@ -263,8 +272,12 @@ void Supervisor::start(Client& client, const Record& command) {
     if (known->exited) {
       send(client, exitedRecord(*known->exited));
     } else if (known->startedAt != Time{}) {
-      send(client, Record("started").add("name", known->name).add("attempt", known->attempt).add("pid", known->pid)
-                       .add("pidStart", known->pidStart).add("time", toNanos(known->startedAt)));
+      send(client, Record("started")
+                       .add("name", known->name)
+                       .add("attempt", known->attempt)
+                       .add("pid", known->pid)
+                       .add("pidStart", known->pidStart)
+                       .add("time", toNanos(known->startedAt)));
     }
     return;
   }
@@ -303,7 +316,8 @@ void Supervisor::start(Client& client, const Record& command) {
     return;
   }
   run->release();
-  for (const Run::Pipe pipe : {Run::Pipe::Out, Run::Pipe::Err, Run::Pipe::Report}) watch(run->descriptor(pipe), EPOLLIN);
+  for (const Run::Pipe pipe : {Run::Pipe::Out, Run::Pipe::Err, Run::Pipe::Report})
+    watch(run->descriptor(pipe), EPOLLIN);
   runs_.push_back(std::move(run));
 }
 

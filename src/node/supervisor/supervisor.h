@@ -1,8 +1,8 @@
 // supervisor.h
 //
-// One pod's keeper. A single thread in an epoll loop: commands from the platform (any number of connections, usually one),
-// output of the containers into their logs, exits into the journal. It launches, kills and records; whether something is
-// started again is for the platform to say.
+// One pod's keeper. A single thread in an epoll loop: commands from the platform (any number of connections, usually
+// one), output of the containers into their logs, exits into the journal. It launches, kills and records; whether
+// something is started again is for the platform to say.
 #pragma once
 
 #include <map>
@@ -34,7 +34,7 @@ class Supervisor {
   struct Client {
     int fd;
     LineBuffer input;
-    std::string output;  ///< what the socket would not take yet
+    std::string output;    ///< what the socket would not take yet
     bool waiting = false;  ///< for the socket to take more
     bool closed = false;
   };
@@ -72,7 +72,7 @@ class Supervisor {
   std::vector<std::unique_ptr<Run>> runs_;
   bool ending_ = false;
   long long leaveAt_ = 0;  ///< monotonic ns; 0: done
-  long long syncAt_ = 0;  ///< monotonic ns at which the journal is to be synced; 0: nothing to sync
+  long long syncAt_ = 0;   ///< monotonic ns at which the journal is to be synced; 0: nothing to sync
 };
 
 }  // namespace stoker::node

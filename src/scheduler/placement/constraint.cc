@@ -84,7 +84,8 @@ Constraint::Term Constraint::readTerm(json::Value term) {
       Requirement requirement{.op = *op, .key = item["key"].str(), .values = {}};
       for (json::Value value : item["values"].items()) requirement.values.push_back(value.str());
       std::sort(requirement.values.begin(), requirement.values.end());
-      requirement.values.erase(std::unique(requirement.values.begin(), requirement.values.end()), requirement.values.end());
+      requirement.values.erase(std::unique(requirement.values.begin(), requirement.values.end()),
+                               requirement.values.end());
       bool compares = *op == Requirement::Op::GreaterThan || *op == Requirement::Op::LessThan;
       if (compares && (requirement.values.size() != 1 || !integer(requirement.values[0]))) out.never = true;
       into.push_back(std::move(requirement));
@@ -104,8 +105,10 @@ bool Constraint::matchesAffinity(const api::Node& node) const {
   if (!hasAffinity_) return true;
   return std::any_of(terms_.begin(), terms_.end(), [&](const Term& term) {
     if (term.never) return false;
-    return std::all_of(term.labels.begin(), term.labels.end(), [&](const auto& r) { return r.matches(labelOf(node, r.key)); }) &&
-           std::all_of(term.fields.begin(), term.fields.end(), [&](const auto& r) { return r.matches(node.metadata.name); });
+    return std::all_of(term.labels.begin(), term.labels.end(),
+                       [&](const auto& r) { return r.matches(labelOf(node, r.key)); }) &&
+           std::all_of(term.fields.begin(), term.fields.end(),
+                       [&](const auto& r) { return r.matches(node.metadata.name); });
   });
 }
 

@@ -59,14 +59,16 @@ std::string requestsKey(const api::PodSpec& pod) {
 DemandId Demands::intern(Amounts amounts, const std::map<std::string, std::string>& nodeSelector, json::Value affinity,
                          const std::vector<api::Toleration>& tolerations) {
   std::string text = constraintKey(nodeSelector, affinity, tolerations);
-  auto [constraint, freshConstraint] = constraintByText_.try_emplace(text, static_cast<ConstraintId>(constraints_.size()));
+  auto [constraint, freshConstraint] =
+      constraintByText_.try_emplace(text, static_cast<ConstraintId>(constraints_.size()));
   if (freshConstraint) constraints_.emplace_back(nodeSelector, affinity, tolerations);
 
   std::string key = std::to_string(constraint->second);
   for (const Amount& a : amounts) key += '/' + std::to_string(a.resource) + '=' + std::to_string(a.value);
   auto [it, fresh] = byMeaning_.try_emplace(std::move(key), static_cast<DemandId>(demands_.size()));
   if (fresh) {
-    bool cards = std::any_of(amounts.begin(), amounts.end(), [&](const Amount& a) { return resources_.isCard(a.resource); });
+    bool cards =
+        std::any_of(amounts.begin(), amounts.end(), [&](const Amount& a) { return resources_.isCard(a.resource); });
     demands_.push_back({std::move(amounts), constraint->second, cards});
   }
   return it->second;

@@ -1,7 +1,7 @@
 // demand.h
 //
-// What a pod wants, as a class: pods that ask for the same amounts under the same constraint are one DemandId, looked at once
-// per node and not once per pod.
+// What a pod wants, as a class: pods that ask for the same amounts under the same constraint are one DemandId, looked
+// at once per node and not once per pod.
 #pragma once
 
 #include <deque>
@@ -42,8 +42,8 @@ class Demands {
   Resources& resources_;
   std::deque<Demand> demands_;
   std::deque<Constraint> constraints_;
-  std::unordered_map<std::string, DemandId> byText_;       ///< raw texts of a pod or role -> class
-  std::unordered_map<std::string, DemandId> byMeaning_;    ///< amounts and constraint -> class
+  std::unordered_map<std::string, DemandId> byText_;     ///< raw texts of a pod or role -> class
+  std::unordered_map<std::string, DemandId> byMeaning_;  ///< amounts and constraint -> class
   std::unordered_map<std::string, ConstraintId> constraintByText_;
   std::unordered_map<std::string, Amounts> amountsByText_;
 };

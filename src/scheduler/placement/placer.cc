@@ -75,8 +75,10 @@ void Placer::refresh(DemandId demand, Scores& scores) {
       int32_t before = scores.score[node];
       int32_t after = scores.score[node] = scoreOf(node, demand);
       int32_t& most = scores.blockMax[node / kBlock];
-      if (after >= most) most = after;
-      else if (before == most) recomputeBlock(scores, node / kBlock);
+      if (after >= most)
+        most = after;
+      else if (before == most)
+        recomputeBlock(scores, node / kBlock);
     }
   }
   scores.seen = changed.size();

@@ -1,8 +1,8 @@
 // placer.h
 //
-// The best node for a demand, now. All nodes are looked at, none is sampled: scores are kept per demand class and only the
-// nodes that changed since the class was last asked are scored again. The answer is the one that a scan of all nodes by
-// `scoreOf` gives (tests compare them): highest score, then smallest node name.
+// The best node for a demand, now. All nodes are looked at, none is sampled: scores are kept per demand class and only
+// the nodes that changed since the class was last asked are scored again. The answer is the one that a scan of all
+// nodes by `scoreOf` gives (tests compare them): highest score, then smallest node name.
 #pragma once
 
 #include <span>
@@ -15,9 +15,9 @@ namespace stoker::scheduler {
 /// Below every score: the node cannot take the pod.
 inline constexpr int32_t kUnfit = -1;
 
-/// How well a node that `fits` suits a demand, in fixed integer steps. Packs: fuller is better. Cards go first, because they are
-/// what is scarce: a demand for cards goes where most cards are in use; one without cards goes to a node without cards,
-/// else where its cards are used anyway. Then the fullest by its dominant resource.
+/// How well a node that `fits` suits a demand, in fixed integer steps. Packs: fuller is better. Cards go first, because
+/// they are what is scarce: a demand for cards goes where most cards are in use; one without cards goes to a node
+/// without cards, else where its cards are used anyway. Then the fullest by its dominant resource.
 int32_t packScore(const Snapshot& snapshot, NodeId node, const Demand& demand);
 
 class Placer {
@@ -44,7 +44,7 @@ class Placer {
 
   const Snapshot& snapshot_;
   const Demands& demands_;
-  std::vector<Scores> scores_;                           ///< by demand
+  std::vector<Scores> scores_;                            ///< by demand
   std::vector<std::vector<Constraint::Answer>> answers_;  ///< by constraint, then node
 };
 

@@ -66,7 +66,8 @@ TEST(Snapshot, hugeQuantitiesAreCountedWithoutIndices) {
   DemandId want = b.want({{"example.com/bytes", "1Gi"}});
   EXPECT_TRUE(b.snapshot.fits(0, b.demands[want].amounts));
   EXPECT_TRUE(b.snapshot.place(0, b.demands[want].amounts).empty());
-  EXPECT_FALSE(b.snapshot.fits(0, b.demands[b.want({{"example.com/bytes", "7Ei"}})].amounts)) << "above the bound nothing fits";
+  EXPECT_FALSE(b.snapshot.fits(0, b.demands[b.want({{"example.com/bytes", "7Ei"}})].amounts))
+      << "above the bound nothing fits";
 }
 
 TEST(Placer, packsAndKeepsCardsForWhoNeedsThem) {
@@ -74,7 +75,8 @@ TEST(Placer, packsAndKeepsCardsForWhoNeedsThem) {
   b.add(World::node("a", {{"cpu", "16"}, {"memory", "64Gi"}, {"nvidia.com/gpu", "8"}}));
   b.add(World::node("b", {{"cpu", "16"}, {"memory", "64Gi"}, {"nvidia.com/gpu", "8"}}));
   b.add(World::node("c", {{"cpu", "16"}, {"memory", "64Gi"}}));
-  DemandId cpu = b.want({{"cpu", "4"}}), one = b.want({{"cpu", "1"}, {"nvidia.com/gpu", "1"}}), eight = b.want({{"nvidia.com/gpu", "8"}});
+  DemandId cpu = b.want({{"cpu", "4"}}), one = b.want({{"cpu", "1"}, {"nvidia.com/gpu", "1"}}),
+           eight = b.want({{"nvidia.com/gpu", "8"}});
   Placer placer(b.snapshot, b.demands);
   EXPECT_EQ(placer.best(cpu), 2u) << "no cards wanted: the node without cards";
   EXPECT_EQ(placer.best(one), 0u) << "equal: the smaller name";
@@ -95,7 +97,9 @@ TEST(Placer, agreesWithANaiveScanOverManySeeds) {
     Bench b;
     int nodes = 1 + pick(200);
     for (int i = 0; i < nodes; ++i) {
-      api::Node node = World::node(fmt::format("n{:04}", i), {{"cpu", std::to_string(1 + pick(32))}, {"memory", std::to_string(1 + pick(64)) + "Gi"}, {"pods", std::to_string(1 + pick(20))}});
+      api::Node node = World::node(fmt::format("n{:04}", i), {{"cpu", std::to_string(1 + pick(32))},
+                                                              {"memory", std::to_string(1 + pick(64)) + "Gi"},
+                                                              {"pods", std::to_string(1 + pick(20))}});
       if (pick(2)) node.status.allocatable["nvidia.com/gpu"] = std::to_string(pick(9));
       if (pick(5) == 0) node.spec.unschedulable = true;
       node.metadata.labels["zone"] = std::to_string(pick(3));
@@ -103,7 +107,8 @@ TEST(Placer, agreesWithANaiveScanOverManySeeds) {
     }
     std::vector<DemandId> wants;
     for (int i = 0; i < 6; ++i) {
-      api::GangRole role = World::role("r", 1, {{"cpu", std::to_string(1 + pick(6))}, {"memory", std::to_string(pick(8)) + "Gi"}});
+      api::GangRole role =
+          World::role("r", 1, {{"cpu", std::to_string(1 + pick(6))}, {"memory", std::to_string(pick(8)) + "Gi"}});
       if (pick(2)) role.requests["nvidia.com/gpu"] = std::to_string(1 + pick(4));
       if (pick(3) == 0) role.nodeSelector["zone"] = std::to_string(pick(3));
       wants.push_back(b.demands.of(role));
@@ -122,8 +127,10 @@ TEST(Placer, agreesWithANaiveScanOverManySeeds) {
         for (auto [where, what] : placed)
           if (where == n)
             for (const Amount& a : b.demands[what].amounts) used[a.resource] += a.value;
-        bool fits = b.demands.constraint(b.demands[want].constraint).check(b.snapshot.node(n)).verdict == Constraint::Verdict::Ok;
-        for (const Amount& a : b.demands[want].amounts) fits = fits && used[a.resource] + a.value <= b.snapshot.allocatable(n, a.resource);
+        bool fits = b.demands.constraint(b.demands[want].constraint).check(b.snapshot.node(n)).verdict ==
+                    Constraint::Verdict::Ok;
+        for (const Amount& a : b.demands[want].amounts)
+          fits = fits && used[a.resource] + a.value <= b.snapshot.allocatable(n, a.resource);
         int32_t score = fits ? packScore(b.snapshot, n, b.demands[want]) : kUnfit;
         ASSERT_EQ(score, placer.scoreOf(n, want));
         if (score > best) {

@@ -27,7 +27,8 @@ struct Amount {
 /// Sorted by resource, no zeros.
 using Amounts = std::vector<Amount>;
 
-/// Larger amounts count as this one (4 PiB, or 4 x 10^12 cores): scores multiply by 1000 and sums stay far from overflow.
+/// Larger amounts count as this one (4 PiB, or 4 x 10^12 cores): scores multiply by 1000 and sums stay far from
+/// overflow.
 inline constexpr int64_t kMaxAmount = int64_t{1} << 52;
 
 class Resources {

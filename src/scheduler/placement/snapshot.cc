@@ -5,7 +5,8 @@
 namespace stoker::scheduler {
 
 namespace {
-/// Usage above what any node can have means the same as this: full. Keeps sums of over-committed nodes from overflowing.
+/// Usage above what any node can have means the same as this: full. Keeps sums of over-committed nodes from
+/// overflowing.
 constexpr int64_t kMaxUsed = kMaxAmount * 2;
 }  // namespace
 
@@ -72,8 +73,10 @@ void Snapshot::seal() {
     for (NodeId node = 0; node < c.pool.size(); ++node) {
       if (!c.pool[node]) continue;
       int64_t held = ledger_.count(*c.pool[node]) - ledger_.free(*c.pool[node]);
-      if (held < c.used[node]) ledger_.holdAny(*c.pool[node], c.used[node] - held);
-      else add(node, resource, held - c.used[node]);
+      if (held < c.used[node])
+        ledger_.holdAny(*c.pool[node], c.used[node] - held);
+      else
+        add(node, resource, held - c.used[node]);
     }
   }
 }
@@ -91,7 +94,8 @@ std::vector<device::CardChoice> Snapshot::place(NodeId node, const Amounts& amou
     changes_.push_back({node, a.resource, a.value});
     if (!resources_.isCard(a.resource)) continue;
     if (auto& pool = columns_[a.resource].pool[node])
-      if (auto chosen = ledger_.take(*pool, a.value)) cards.push_back({resources_.name(a.resource), std::move(*chosen)});
+      if (auto chosen = ledger_.take(*pool, a.value))
+        cards.push_back({resources_.name(a.resource), std::move(*chosen)});
   }
   changedNodes_.push_back(node);
   return cards;
@@ -104,7 +108,8 @@ void Snapshot::rollback(Mark mark) {
     Change change = changes_.back();
     changes_.pop_back();
     add(change.node, change.resource, -change.amount);
-    if (changedNodes_.size() == notedBefore || changedNodes_.back() != change.node) changedNodes_.push_back(change.node);
+    if (changedNodes_.size() == notedBefore || changedNodes_.back() != change.node)
+      changedNodes_.push_back(change.node);
   }
   ledger_.rollback(mark.cards);
 }

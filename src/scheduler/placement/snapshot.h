@@ -28,8 +28,8 @@ class Snapshot {
 
   // ---- filling ----
   NodeId addNode(NodePtr node);
-  /// What something that is already there takes; more than the node has is possible. `cards` (kCardsAnnotation's form) says
-  /// which; kinds it does not name, or names too few of, are made good by `seal`.
+  /// What something that is already there takes; more than the node has is possible. `cards` (kCardsAnnotation's form)
+  /// says which; kinds it does not name, or names too few of, are made good by `seal`.
   void hold(NodeId node, const Amounts& amounts, const std::string& cards);
   /// Ends filling: cards that are held without an index get one, and used counts agree with the ledger.
   void seal();
@@ -40,7 +40,9 @@ class Snapshot {
   const std::string& nodeName(NodeId id) const { return nodes_[id]->metadata.name; }
   std::optional<NodeId> find(const std::string& name) const;
   int64_t allocatable(NodeId node, ResourceId resource) const {
-    return resource < columns_.size() && node < columns_[resource].allocatable.size() ? columns_[resource].allocatable[node] : 0;
+    return resource < columns_.size() && node < columns_[resource].allocatable.size()
+               ? columns_[resource].allocatable[node]
+               : 0;
   }
   int64_t used(NodeId node, ResourceId resource) const {
     return resource < columns_.size() && node < columns_[resource].used.size() ? columns_[resource].used[node] : 0;
@@ -58,7 +60,8 @@ class Snapshot {
   std::vector<device::CardChoice> place(NodeId node, const Amounts& amounts);
   void rollback(Mark mark);
 
-  /// Nodes whose usage changed (placed on or undone), in order, with repeats: what caches replay from where they stopped.
+  /// Nodes whose usage changed (placed on or undone), in order, with repeats: what caches replay from where they
+  /// stopped.
   const std::vector<NodeId>& changedNodes() const { return changedNodes_; }
 
  private:

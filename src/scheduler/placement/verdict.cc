@@ -41,7 +41,8 @@ int64_t Diagnoser::capacityFor(DemandId id, int64_t atMost) {
   for (NodeId node = 0; node < snapshot_.nodeCount() && total < atMost; ++node) {
     if (!mayUse(id, node)) continue;
     int64_t here = atMost;
-    for (const Amount& a : demands_[id].amounts) here = std::min(here, snapshot_.allocatable(node, a.resource) / a.value);
+    for (const Amount& a : demands_[id].amounts)
+      here = std::min(here, snapshot_.allocatable(node, a.resource) / a.value);
     total += here;
   }
   return std::min(total, atMost);
@@ -71,13 +72,22 @@ std::string Diagnoser::whyNoNode(DemandId id, const std::vector<Refusal>& refuse
         continue;
       }
       switch (answers[node].verdict) {
-        case Constraint::Verdict::NotReady: ++clauses["node(s) were not ready"].nodes; continue;
-        case Constraint::Verdict::Unschedulable: ++clauses["node(s) were unschedulable"].nodes; continue;
-        case Constraint::Verdict::Taint:
-          ++clauses[fmt::format("node(s) had untolerated taint {{{}: {}}}", answers[node].taint->key, answers[node].taint->value)].nodes;
+        case Constraint::Verdict::NotReady:
+          ++clauses["node(s) were not ready"].nodes;
           continue;
-        case Constraint::Verdict::Affinity: ++clauses["node(s) didn't match Pod's node affinity/selector"].nodes; continue;
-        case Constraint::Verdict::Ok: break;
+        case Constraint::Verdict::Unschedulable:
+          ++clauses["node(s) were unschedulable"].nodes;
+          continue;
+        case Constraint::Verdict::Taint:
+          ++clauses[fmt::format("node(s) had untolerated taint {{{}: {}}}", answers[node].taint->key,
+                                answers[node].taint->value)]
+                .nodes;
+          continue;
+        case Constraint::Verdict::Affinity:
+          ++clauses["node(s) didn't match Pod's node affinity/selector"].nodes;
+          continue;
+        case Constraint::Verdict::Ok:
+          break;
       }
       for (const Amount& a : demand.amounts) {
         int64_t free = std::max<int64_t>(snapshot_.free(node, a.resource), 0);
@@ -126,7 +136,8 @@ std::string causeOf(std::string_view message) {
     while (digits < rest.size() && std::isdigit(static_cast<unsigned char>(rest[digits]))) ++digits;
     if (digits > 0) {
       std::string_view after = rest.substr(digits);
-      bool counted = clauseStart && (after.starts_with(" Insufficient ") || after.starts_with(" node(s) ") || after.starts_with(" Too many pods"));
+      bool counted = clauseStart && (after.starts_with(" Insufficient ") || after.starts_with(" node(s) ") ||
+                                     after.starts_with(" Too many pods"));
       bool fit = (out.empty() || clauseStart) && after.starts_with(" of ");
       if (!counted && !fit) out += rest.substr(0, digits);
       at += digits;

@@ -2,10 +2,11 @@
 //
 // Why something waits, in numbers. Texts begin as kube-scheduler's do, because people and autoscalers know them:
 //
-//   0/2 nodes are available: 1 Insufficient nvidia.com/gpu (has 8, free 3, wants 4), 1 node(s) had untolerated taint {a: b}.
-//   no node has 16 nvidia.com/gpu; the largest has 8
+//   0/2 nodes are available: 1 Insufficient nvidia.com/gpu (has 8, free 3, wants 4), 1 node(s) had untolerated taint
+//   {a: b}. no node has 16 nvidia.com/gpu; the largest has 8
 //
-// A verdict is rewritten only when its cause changes: `causeOf` is the text without the numbers that move while the cause stays.
+// A verdict is rewritten only when its cause changes: `causeOf` is the text without the numbers that move while the
+// cause stays.
 #pragma once
 
 #include "scheduler/placement/placer.h"
@@ -27,7 +28,8 @@ class Diagnoser {
   std::string whyNoNode(DemandId demand, const std::vector<Refusal>& refused = {});
   /// How many pods of `demand` its nodes could hold if nothing else ran; not more than `atMost`.
   int64_t capacityFor(DemandId demand, int64_t atMost);
-  /// "" or why a single pod of `demand` fits on no node even when nothing runs: "no node has 16 nvidia.com/gpu; the largest has 8".
+  /// "" or why a single pod of `demand` fits on no node even when nothing runs: "no node has 16 nvidia.com/gpu; the
+  /// largest has 8".
   std::string neverFits(DemandId demand);
 
  private:

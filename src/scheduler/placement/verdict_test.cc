@@ -16,7 +16,9 @@ struct Bench {
     Placer placer(snapshot, demands);
     return Diagnoser(snapshot, demands, placer).whyNoNode(id, refused);
   }
-  void use(NodeId node, api::ResourceList requests) { snapshot.place(node, demands[demands.of(World::role("u", 1, requests))].amounts); }
+  void use(NodeId node, api::ResourceList requests) {
+    snapshot.place(node, demands[demands.of(World::role("u", 1, requests))].amounts);
+  }
 };
 
 api::GangRole wants(api::ResourceList requests) { return World::role("worker", 1, std::move(requests)); }
@@ -27,7 +29,8 @@ TEST(Verdict, readsAsUpstreamsWithNumbers) {
   Bench b({World::node("a", {{"cpu", "8"}, {"nvidia.com/gpu", "8"}}), tainted});
   b.use(0, {{"nvidia.com/gpu", "5"}});
   EXPECT_EQ(b.why(wants({{"nvidia.com/gpu", "4"}})),
-            "0/2 nodes are available: 1 Insufficient nvidia.com/gpu (has 8, free 3, wants 4), 1 node(s) had untolerated taint {key: value}.");
+            "0/2 nodes are available: 1 Insufficient nvidia.com/gpu (has 8, free 3, wants 4), 1 node(s) had "
+            "untolerated taint {key: value}.");
 }
 
 TEST(Verdict, whatCanNeverBeMetComesFirst) {
@@ -56,11 +59,13 @@ TEST(Verdict, everyReasonIsCounted) {
   down.status.conditions[0].status = "Unknown";
   api::Node cordoned = World::node("c", {{"cpu", "8"}});
   cordoned.spec.unschedulable = true;
-  Bench b({World::node("a", {{"cpu", "8"}, {"memory", "8Gi"}, {"pods", "1"}}), down, cordoned, World::node("d", {{"cpu", "16"}, {"memory", "8Gi"}}), World::node("e", {{"cpu", "8"}, {"memory", "8Gi"}})});
+  Bench b({World::node("a", {{"cpu", "8"}, {"memory", "8Gi"}, {"pods", "1"}}), down, cordoned,
+           World::node("d", {{"cpu", "16"}, {"memory", "8Gi"}}), World::node("e", {{"cpu", "8"}, {"memory", "8Gi"}})});
   b.use(0, {{"cpu", "7"}});
   b.use(3, {{"cpu", "14"}, {"memory", "8Gi"}});
   EXPECT_EQ(b.why(wants({{"cpu", "4"}, {"memory", "1Gi"}}), {{4, "OutOfcpu"}}),
-            "0/5 nodes are available: 2 Insufficient cpu (has 16, free at most 2, wants 4), 1 Insufficient memory (has 8Gi, free 0, wants 1Gi), "
+            "0/5 nodes are available: 2 Insufficient cpu (has 16, free at most 2, wants 4), 1 Insufficient memory (has "
+            "8Gi, free 0, wants 1Gi), "
             "1 Too many pods (has 1, free 0, wants 1), 1 node(s) refused the pod (OutOfcpu), 1 node(s) were not ready, "
             "1 node(s) were unschedulable.");
 }
@@ -73,10 +78,13 @@ TEST(Verdict, causeIsWhatStaysWhileNumbersMove) {
   EXPECT_TRUE(same("1 of 4 pods fit; worker: 0/1 nodes are available: 1 Insufficient cpu (has 8, free 500m, wants 4).",
                    "3 of 4 pods fit; worker: 0/1 nodes are available: 1 Insufficient cpu (has 8, free 2, wants 4)."));
   EXPECT_FALSE(same("0/3 nodes are available: 3 Insufficient cpu (has 8, free 3, wants 4).",
-                    "0/4 nodes are available: 3 Insufficient cpu (has 8, free 3, wants 4).")) << "a node came";
+                    "0/4 nodes are available: 3 Insufficient cpu (has 8, free 3, wants 4)."))
+      << "a node came";
   EXPECT_FALSE(same("0/3 nodes are available: 3 Insufficient cpu (has 8, free 3, wants 4).",
-                    "0/3 nodes are available: 3 Insufficient cpu (has 8, free 3, wants 5).")) << "another wish";
-  EXPECT_FALSE(same("no node has 16 nvidia.com/gpu; the largest has 8", "no node has 16 nvidia.com/gpu; the largest has 12"));
+                    "0/3 nodes are available: 3 Insufficient cpu (has 8, free 3, wants 5)."))
+      << "another wish";
+  EXPECT_FALSE(
+      same("no node has 16 nvidia.com/gpu; the largest has 8", "no node has 16 nvidia.com/gpu; the largest has 12"));
   EXPECT_FALSE(same("1 of 4 pods fit; worker: x", "1 of 5 pods fit; worker: x"));
   EXPECT_TRUE(same("0/2 nodes are available: 1 Insufficient cpu (has 4, free 0, wants 1), 1 node(s) were not ready.",
                    "0/2 nodes are available: 2 Insufficient cpu (has 4, free 0, wants 1), 3 node(s) were not ready."));

@@ -20,8 +20,8 @@ void Queues::add(GangItem item) {
 void Queues::add(PodItem item) {
   pods.push_back(std::move(item));
   const api::Pod& p = *pods.back().pod;
-  order.push_back({p.spec.priority.value_or(0), p.metadata.creationTimestamp, p.metadata.namespace_, p.metadata.name, true,
-                   static_cast<uint32_t>(pods.size() - 1)});
+  order.push_back({p.spec.priority.value_or(0), p.metadata.creationTimestamp, p.metadata.namespace_, p.metadata.name,
+                   true, static_cast<uint32_t>(pods.size() - 1)});
 }
 
 void Queues::sort() {

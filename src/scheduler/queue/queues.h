@@ -1,7 +1,7 @@
 // queues.h
 //
-// What wants a place, in the order in which it is served: priority (high first), then age, then name. Gangs and lone pods stand
-// in one line; a lone pod is a gang of one.
+// What wants a place, in the order in which it is served: priority (high first), then age, then name. Gangs and lone
+// pods stand in one line; a lone pod is a gang of one.
 #pragma once
 
 #include <memory>
@@ -16,8 +16,8 @@ namespace stoker::scheduler {
 struct RoleWant {
   uint32_t role = 0;  ///< in gang->spec.roles
   DemandId demand = 0;
-  int32_t min = 0;    ///< pods that must be placed together; effective (never above count)
-  int32_t kept = 0;   ///< entries that stay
+  int32_t min = 0;               ///< pods that must be placed together; effective (never above count)
+  int32_t kept = 0;              ///< entries that stay
   std::vector<int32_t> missing;  ///< indices to place, ascending
 };
 
@@ -44,7 +44,7 @@ struct Queues {
     Time created{};
     std::string_view namespace_, name;  ///< live in the item's object
     bool isPod = false;
-    uint32_t index = 0;                 ///< in gangs or pods
+    uint32_t index = 0;  ///< in gangs or pods
   };
   std::vector<Place> order;
   std::shared_ptr<Demands> demands;
