@@ -79,7 +79,12 @@ void Checker::onChange(const store::Event& event) {
     onJob(event, "PyTorchJob");
   else if (resource == "jobs.batch")
     onJob(event, "Job");
-  else if (resource == "services") {
+  else if (resource == "nodes") {
+    if (event.type == store::Event::Type::Deleted)
+      registered_.erase(idOf(event));
+    else
+      registered_.insert(idOf(event));
+  } else if (resource == "services") {
     if (event.type == store::Event::Type::Deleted)
       services_.erase(idOf(event));
     else
@@ -95,8 +100,9 @@ void Checker::onPod(const store::Event& event) {
   if (event.type == store::Event::Type::Deleted) {
     if (known == pods_.end()) return;
     const Pod& pod = known->second;
-    // A pod that failed and is to be made again: counted before the evidence goes (decision 10).
-    if (pod.phase == "Failed" && !pod.excused && !pod.replicaType.empty())
+    // A pod that failed and is to be made again: counted before the evidence goes (decision 10). Pods of a node that is
+    // not there are collected, counted or not.
+    if (pod.phase == "Failed" && registered_.contains(pod.node) && !pod.excused && !pod.replicaType.empty())
       for (auto& [key, job] : jobs_) {
         if (job.uid != pod.owner || job.deleting || job.suspended || !job.end.empty()) continue;
         auto policy = job.policies.find(pod.replicaType);
@@ -141,7 +147,17 @@ void Checker::onPod(const store::Event& event) {
       fault(fmt::format("pod {} moved from {} to {}", id, before.node, pod.node));
   } else if (known != pods_.end()) {
     fault(fmt::format("pod {} was made again before the deletion of the one before it was seen", id));
-  } else if (!pod.gang.empty()) {
+  } else if (pod.gang.empty()) {
+    for (const auto& [key, job] : jobs_) {
+      if (job.kind != "Job" || job.uid != pod.owner) continue;
+      auto beside = std::count_if(pods_.begin(), pods_.end(), [&](const auto& p) {
+        return p.second.owner == job.uid && p.second.active() && !p.second.deleting;
+      });
+      if (beside >= job.parallelism)
+        fault(fmt::format("pod {} is one too many: job {} has {} already and wants {} at a time", id, key, beside,
+                          job.parallelism));
+    }
+  } else {
     // Made from the record, and only from it.
     auto gang = gangs_.find(pod.ns + "/" + pod.gang);
     bool recorded = gang != gangs_.end() &&
@@ -227,6 +243,7 @@ void Checker::onJob(const store::Event& event, const std::string& kind) {
     api::Job object = decode<api::Job>(event);
     read(object);
     job.suspended = object.spec.suspend;
+    job.parallelism = object.spec.parallelism.value_or(1);
   }
   for (const api::Condition& c : conditions) {
     if (c.status != "True") continue;

@@ -36,6 +36,7 @@ class Checker {
     bool deleting = false;
     int64_t restarts = 0;                         ///< as its annotation counts them
     int64_t failuresSeen = 0;                     ///< failed pods that were deleted to be made again
+    int32_t parallelism = 0;                      ///< batch: most pods at one time
     std::map<std::string, std::string> policies;  ///< replica type (lower case) -> restart policy
   };
   /// By "kind/namespace/name": PyTorchJob, Job.
@@ -89,6 +90,7 @@ class Checker {
   std::map<std::string, Gang> gangs_;
   std::map<std::string, Job> jobs_;
   std::map<std::string, std::string> services_;  ///< "namespace/name" -> uid of the owner
+  std::set<std::string> registered_;             ///< nodes whose object is there
   std::set<std::string> uids_;                   ///< of all jobs there are
   std::map<std::string, uint32_t> cardIds_;      ///< "node resource index"
   std::vector<std::string> cardNames_;

@@ -273,6 +273,18 @@ class Story {
             {.resource = gvr(told.kind), .ns = shape.ns, .body = body});
     if (!problem.empty() && !teamGone_) out_.problem = fmt::format("{} was refused: {}", shape.name, problem);
     if (problem.empty()) told_.push_back(std::move(told));
+    // A node that goes between a gang's placement and its pods' creation.
+    if (oneIn(6)) {
+      run(world_.now() + std::chrono::milliseconds(upTo(400)), false);
+      deleteNode();
+    }
+  }
+
+  /// As an administrator may: its agent registers it again.
+  void deleteNode() {
+    std::string node = nodes_[upTo(nodes_.size())].name;
+    cordoned_.erase(node);
+    ask("DELETE " + node, {.verb = Verb::Delete, .resource = client::gvrOf<api::Node>(), .name = node});
   }
 
   static client::Gvr gvr(Kind kind) {

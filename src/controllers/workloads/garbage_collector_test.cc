@@ -194,6 +194,17 @@ TEST_F(GarbageCollection, aKindMayAppearLater) {
   EXPECT_FALSE(world.has("x.example", "things", "ns", "slice"));
 }
 
+TEST_F(GarbageCollection, aKindMayAppearWhenItsOwnersAreGoneAlready) {
+  world.serve<Thing>();
+  pod("child", R"({"apiVersion":"x.example/v1","kind":"Thing","name":"gone","uid":"u-gone","controller":true})");
+  collector.start();
+  settle();
+  EXPECT_TRUE(world.has("", "pods", "ns", "child")) << "nobody knows the kind";
+  collector.addResource({{"x.example", "v1", "things"}, "Thing", true});
+  settle();
+  EXPECT_FALSE(world.has("", "pods", "ns", "child"));
+}
+
 TEST_F(GarbageCollection, isCheapAtFiftyThousandObjects) {
   job("a");
   std::string owner = ref("a", uid("a"));
