@@ -349,8 +349,13 @@ class Devices(E2eTest):
         self.assertIn(self.output("p", "echo [$NVIDIA_VISIBLE_DEVICES]"), ("[]\n", "[void]\n", "[none]\n"))
 
     def test_gang_of_cards(self):
-        job = pytorchjob("g", "echo cards=$NVIDIA_VISIBLE_DEVICES", workers=1, container={"resources": {"limits": {"nvidia.com/gpu": 4}}},
-                         runPolicy={"cleanPodPolicy": "None"})
+        base = os.path.join(self.stoker.base, "both")
+        os.mkdir(base)
+        # Neither ends before the other has its cards: what has not begun when the job ends is taken away.
+        job = pytorchjob("g", "echo cards=$NVIDIA_VISIBLE_DEVICES; touch /both/$HOSTNAME; until [ $(ls /both | wc -l) = 2 ]; do sleep 0.05; done", workers=1,
+                         container={"resources": {"limits": {"nvidia.com/gpu": 4}}, "volumeMounts": [{"name": "both", "mountPath": "/both"}]})
+        for replica in job["spec"]["pytorchReplicaSpecs"].values():
+            replica["template"]["spec"]["volumes"] = [{"name": "both", "hostPath": {"path": base}}]
         self.create(job)
         self.wait_job("g")
         self.wait_pod("g-worker-0", "Succeeded")
