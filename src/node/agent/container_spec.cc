@@ -99,6 +99,11 @@ std::variant<ContainerSpec, StartProblem> makeContainerSpec(Files& files, const 
   auto mounts = containerMounts(files, container, volumes, *environment);
   if (!mounts.ok()) return configError(mounts.error().message);
   spec.mounts = std::move(*mounts);
+  // The host's temporary directories start empty in a container. An image that stands for a folder there must have it.
+  bool hidden = rule.workingDir.starts_with("/tmp/") || rule.workingDir.starts_with("/var/tmp/") ||
+                rule.workingDir.starts_with("/run/");
+  if (rule.root == "host" && hidden && files.isDirectory(rule.workingDir))
+    spec.mounts.insert(spec.mounts.begin(), {.source = rule.workingDir, .target = rule.workingDir, .readOnly = true});
   if (rule.applets && !context.appletProgram.empty())
     spec.mounts.push_back(
         {.source = context.appletProgram, .target = std::string(kAppletDirectory) + "/nslookup", .readOnly = true});
