@@ -198,8 +198,8 @@ class KubectlTests:
         self.addCleanup(follow.process.wait)
         self.addCleanup(follow.process.kill)
         self.k("apply", "-f", "-", input=SLEEPER)
-        follow.wait(lambda line: re.match(r"ADDED\s+sleeper", line), 30)
-        follow.wait(lambda line: re.match(r"MODIFIED\s+sleeper\s+1/1\s+Running", line), 30)
+        # A watch that begins after the pod runs tells of it at once as ADDED.
+        follow.wait(lambda line: re.match(r"(ADDED|MODIFIED)\s+sleeper\s+1/1\s+Running", line), 30)
         self.k("delete", "pod", "sleeper")
         follow.wait(lambda line: re.match(r"DELETED\s+sleeper", line), 30)
 
