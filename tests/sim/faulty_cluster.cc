@@ -1,6 +1,7 @@
 #include "faulty_cluster.h"
 
 #include <algorithm>
+#include <deque>
 
 namespace stoker::sim {
 
@@ -13,6 +14,10 @@ FaultyCluster::~FaultyCluster() { *alive_ = false; }
 
 bool FaultyCluster::chance(double probability) {
   return probability > 0 && static_cast<double>(random_() >> 11) * 0x1.0p-53 < probability;
+}
+
+Duration FaultyCluster::someDelay() {
+  return Duration(static_cast<int64_t>(random_() % static_cast<uint64_t>(kLongestDelay.count())));
 }
 
 void FaultyCluster::get(const client::Gvr& resource, const std::string& ns, const std::string& name,
@@ -34,6 +39,7 @@ class FaultyCluster::Stream {
   explicit Stream(std::function<void(const WatchEvent&)> onEvent) : onEvent_(std::move(onEvent)) {}
   bool open = true;
   std::unique_ptr<client::Subscription> inner;
+  std::deque<WatchEvent> stalled;
   void deliver(const WatchEvent& event) {
     if (open) onEvent_(event);
   }
@@ -85,13 +91,25 @@ std::unique_ptr<client::Subscription> FaultyCluster::watch(const client::Gvr& re
   streams_.push_back(stream);
   stream->inner = inner_.watch(resource, options, [this, alive = alive_, stream](const WatchEvent& event) {
     loop_.post([this, alive, stream, event] {
-      if (!*alive || !stream->open) return;
-      if (chance(faults_.breakWatch)) return stream->fail(Reason::ServiceUnavailable, "injected: the stream broke");
-      stream->deliver(event);
-      if (chance(faults_.repeatEvent)) stream->deliver(event);
+      if (*alive) arrive(stream, event);
     });
   });
   return std::make_unique<Handle>(stream);
+}
+
+void FaultyCluster::arrive(const std::shared_ptr<Stream>& stream, const WatchEvent& event) {
+  if (!stream->open) return;
+  if (!stream->stalled.empty()) return stream->stalled.push_back(event);
+  if (chance(faults_.breakWatch)) return stream->fail(Reason::ServiceUnavailable, "injected: the stream broke");
+  if (chance(faults_.stallWatch)) {
+    stream->stalled.push_back(event);
+    loop_.at(loop_.now() + someDelay(), [stream] {
+      for (const WatchEvent& late : std::exchange(stream->stalled, {})) stream->deliver(late);
+    });
+    return;
+  }
+  stream->deliver(event);
+  if (chance(faults_.repeatEvent)) stream->deliver(event);
 }
 
 void FaultyCluster::write(std::vector<client::Write> writes, client::Mode mode, std::function<void(Results)> done) {
@@ -109,8 +127,7 @@ void FaultyCluster::write(std::vector<client::Write> writes, client::Mode mode, 
     });
   };
   if (!chance(faults_.delayWrite)) return go();
-  loop_.at(loop_.now() + Duration(static_cast<int64_t>(random_() % static_cast<uint64_t>(kLongestDelay.count()))),
-           std::move(go));
+  loop_.at(loop_.now() + someDelay(), std::move(go));
 }
 
 void FaultyCluster::performTogether(std::vector<client::Write> writes, Results& results) {

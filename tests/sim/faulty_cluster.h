@@ -17,6 +17,7 @@ struct Faults {
   bool transactions =
       false;               ///< sequences are one transaction, as when embedded; else write by write, as over a network
   double breakWatch = 0;   ///< per event: the stream ends before it; the client takes up where it was
+  double stallWatch = 0;   ///< per event: it and those behind it come up to kLongestDelay later; other watches go on
   double repeatEvent = 0;  ///< per event: delivered twice
   double expireWatch = 0;  ///< per watch started: 410, the client lists again
   double failWrite = 0;    ///< per write: refused before anything happened
@@ -50,7 +51,9 @@ class FaultyCluster final : public client::Cluster {
  private:
   using Results = std::vector<Result<client::Object>>;
   class Stream;
+  void arrive(const std::shared_ptr<Stream>& stream, const client::WatchEvent& event);
   bool chance(double probability);
+  Duration someDelay();
   void perform(std::vector<client::Write> writes, client::Mode mode, Results& results);
   void performTogether(std::vector<client::Write> writes, Results& results);
 

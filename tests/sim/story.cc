@@ -115,6 +115,7 @@ class Story {
     Faults& faults = world_.faults();
     double level = any({0.0, 0.3, 1.0, 1.0});
     faults.breakWatch = 0.004 * level;
+    faults.stallWatch = 0.03 * level;
     faults.repeatEvent = 0.02 * level;
     faults.expireWatch = 0.3 * level;
     faults.failWrite = 0.02 * level;

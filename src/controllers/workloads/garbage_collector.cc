@@ -208,9 +208,11 @@ void GarbageCollector::step() {
     queue_.pop_front();
     queued_.erase(uid);
     CollectorDecision decision =
-        graph_.decide(uid, [this](const OwnedObject& dependent, const api::OwnerReference& owner) {
+        graph_.decide(uid, [&](const OwnedObject& dependent, const api::OwnerReference& owner) {
           auto it = answers_.find(answerKey(dependent, owner));
-          return it == answers_.end() ? OwnerGraph::Presence::Unknown : it->second;
+          if (it == answers_.end()) return OwnerGraph::Presence::Unknown;
+          if (it->second == OwnerGraph::Presence::Present) leaning_[it->first].push_back(uid);
+          return it->second;
         });
     if (!decision.unknown.empty()) ask(uid, decision.unknown);
     for (client::Write& write : decision.writes) {
@@ -256,10 +258,10 @@ void GarbageCollector::ask(const std::string& uid, const std::vector<api::OwnerR
                      bool present = found.ok() && readMetadata(*found->bytes).uid == wanted;
                      if (present) {
                        // Its informer will tell of it soon; the answer is good only until then.
-                       loop_.at(loop_.now() + kUnseenOwnerPause, [this, alive, uid, key] {
+                       loop_.at(loop_.now() + kUnseenOwnerPause, [this, alive, key] {
                          if (!*alive) return;
                          answers_.erase(key);
-                         look({uid});
+                         if (auto leaning = leaning_.extract(key)) look(leaning.mapped());
                        });
                      }
                      answers_[key] = present ? OwnerGraph::Presence::Present : OwnerGraph::Presence::Absent;

@@ -44,6 +44,8 @@ class GarbageCollector {
   std::deque<std::string> queue_;
   std::set<std::string> queued_;
   std::map<std::string, OwnerGraph::Presence> answers_;
+  /// Who was kept because of an answer "present", by the answer's key: looked at again when it runs out.
+  std::map<std::string, std::vector<std::string>> leaning_;
   size_t unsynced_ = 0;
   size_t asking_ = 0;
   bool started_ = false, open_ = false, stepPosted_ = false, writing_ = false;

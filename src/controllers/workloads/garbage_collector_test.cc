@@ -205,6 +205,52 @@ TEST_F(GarbageCollection, aKindMayAppearWhenItsOwnersAreGoneAlready) {
   EXPECT_FALSE(world.has("", "pods", "ns", "child"));
 }
 
+/// The API of a collector whose watch of Jobs does not get through; it can still ask for one.
+class DeafToJobs final : public client::Cluster {
+ public:
+  explicit DeafToJobs(client::Cluster& inner) : inner_(inner) {}
+  void get(const client::Gvr& resource, const std::string& ns, const std::string& name,
+           client::Done<client::Object> done) override {
+    inner_.get(resource, ns, name, std::move(done));
+  }
+  void list(const client::Gvr& resource, const client::ListOptions& options,
+            client::Done<client::ObjectList> done) override {
+    if (resource.resource == "jobs") return done(client::ObjectList{});
+    inner_.list(resource, options, std::move(done));
+  }
+  std::unique_ptr<client::Subscription> watch(const client::Gvr& resource, const client::WatchOptions& options,
+                                              std::function<void(const client::WatchEvent&)> onEvent) override {
+    if (resource.resource == "jobs") return std::make_unique<client::Subscription>();
+    return inner_.watch(resource, options, std::move(onEvent));
+  }
+  void write(std::vector<client::Write> writes, client::Mode mode,
+             std::function<void(std::vector<Result<client::Object>>)> done) override {
+    inner_.write(std::move(writes), mode, std::move(done));
+  }
+
+ private:
+  client::Cluster& inner_;
+};
+
+TEST_F(GarbageCollection, anOwnerThatIsOnlyKnownByAskingIsAskedAboutForAllItsChildren) {
+  DeafToJobs deaf(cluster);
+  GarbageCollector other(deaf, loop, kKinds);
+  other.start();
+  settle();
+  job("a");
+  std::string owner = ref("a", uid("a"));
+  pod("first", owner);
+  settle(100ms);
+  pod("second", owner);  // finds the answer that the first one got
+  settle();
+  EXPECT_TRUE(world.has("", "pods", "ns", "first"));
+  EXPECT_TRUE(world.has("", "pods", "ns", "second"));
+  removeJob("a", "Background");
+  settle(60s);
+  EXPECT_FALSE(world.has("", "pods", "ns", "first"));
+  EXPECT_FALSE(world.has("", "pods", "ns", "second"));
+}
+
 TEST_F(GarbageCollection, isCheapAtFiftyThousandObjects) {
   job("a");
   std::string owner = ref("a", uid("a"));
