@@ -79,7 +79,9 @@ void Checker::onChange(const store::Event& event) {
     onJob(event, "PyTorchJob");
   else if (resource == "jobs.batch")
     onJob(event, "Job");
-  else if (resource == "nodes") {
+  else if (resource == "namespaces") {
+    if (decode<MetaOf>(event).metadata.deleting()) ending_.insert(idOf(event));
+  } else if (resource == "nodes") {
     if (event.type == store::Event::Type::Deleted)
       registered_.erase(idOf(event));
     else
@@ -127,6 +129,9 @@ void Checker::onPod(const store::Event& event) {
   std::string cardsText = object.metadata.annotation(api::kCardsAnnotation);
   pod.cards = cardsOf(pod.node, cardsText);
   cardsByUid_[pod.uid] = pod.cards;
+  Program& program = programs_[pod.uid];
+  program.restartPolicy = object.spec.restartPolicy;
+  for (const api::Container& c : object.spec.containers) program.containers.insert(c.name);
   for (const api::Container& c : object.spec.containers) {
     pod.milliCpu += amount(c.resources.limits, "cpu", 1000);
     pod.gpus += amount(c.resources.limits, kGpu, 1);
@@ -175,6 +180,10 @@ void Checker::onGang(const store::Event& event) {
   changed_ = true;
   std::string id = idOf(event);
   if (event.type == store::Event::Type::Deleted) {
+    if (auto known = gangs_.find(id); known != gangs_.end() && !ending_.contains(known->second.ns))
+      for (const auto& [key, job] : jobs_)
+        if (job.uid == known->second.owner && !job.deleting)
+          fault(fmt::format("gang {} was deleted under its living job", id));
     gangs_.erase(id);
     return;
   }
@@ -320,6 +329,18 @@ std::string Checker::brokenMachines(World& world) {
     auto pods = world.runtime(i).recover();
     if (!pods.ok()) return pods.error().message;
     std::map<uint32_t, std::string> users;
+    // A run that ended well is not repeated, whatever crashed since; under Never no run is.
+    for (const node::RecoveredPod& pod : *pods) {
+      const auto& [policy, containers] = programs_[pod.spec.uid];
+      std::map<std::string, bool> over;  // container -> nothing may follow
+      for (const node::ContainerRecord& run : pod.containers) {
+        if (!containers.contains(run.name)) continue;
+        if (over[run.name])
+          return fmt::format("pod {} {}: container {} was run again (attempt {})", pod.spec.name, pod.spec.uid,
+                             run.name, run.attempt);
+        over[run.name] = policy == "Never" || (policy == "OnFailure" && run.exited && run.exited->exitCode == 0);
+      }
+    }
     for (const node::RecoveredPod& pod : *pods) {
       if (std::none_of(pod.containers.begin(), pod.containers.end(), [](const auto& c) { return c.running; })) continue;
       auto cards = cardsByUid_.find(pod.spec.uid);

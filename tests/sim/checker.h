@@ -95,6 +95,12 @@ class Checker {
   std::map<std::string, uint32_t> cardIds_;      ///< "node resource index"
   std::vector<std::string> cardNames_;
   std::map<std::string, std::vector<uint32_t>> cardsByUid_;  ///< of every pod that ever was
+  struct Program {
+    std::string restartPolicy;
+    std::set<std::string> containers;  // without those that initialise: they are repeated in a new sandbox
+  };
+  std::map<std::string, Program> programs_;  ///< of every pod that ever was, by uid
+  std::set<std::string> ending_;             ///< namespaces being deleted
   std::string fault_;
   bool changed_ = false;
 };

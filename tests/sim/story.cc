@@ -111,11 +111,18 @@ class Story {
     if (seed_ % 3 == 0)
       world_.request({.resource = client::gvrOf<api::Namespace>(),
                       .body = R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"team"}})"});
+    // Pods need their namespace's ServiceAccount, which a controller makes.
+    for (const char* ns : {"default", "team"})
+      while ((ns == std::string("default") || seed_ % 3 == 0) && out_.problem.empty() && !hasAccount(ns)) {
+        if (world_.now() > start_ + 60s)
+          out_.problem = fmt::format("namespace {} has no ServiceAccount after a minute", ns);
+        run(world_.now() + 1s, false);
+      }
     jobsToCome_ = 20 + upTo(15);
     Faults& faults = world_.faults();
     double level = any({0.0, 0.3, 1.0, 1.0});
     faults.breakWatch = 0.004 * level;
-    faults.stallWatch = 0.03 * level;
+    faults.stallWatch = 0.1 * level;
     faults.repeatEvent = 0.02 * level;
     faults.expireWatch = 0.3 * level;
     faults.failWrite = 0.02 * level;
@@ -126,6 +133,8 @@ class Story {
     faults.failList = 0.1 * level;
     crashes_ = !oneIn(5);
   }
+
+  bool hasAccount(const char* ns) { return world_.registry().find("serviceaccounts", ns, "default") != nullptr; }
 
   /// Runs until `until`, looking after each step; in a storm components crash between steps.
   void run(Time until, bool crashing) {
@@ -161,7 +170,7 @@ class Story {
   }
 
   void storm() {
-    Time end = start_ + kStorm;
+    Time end = world_.now() + kStorm;
     while (out_.problem.empty() && world_.now() < end) {
       run(world_.now() + std::chrono::milliseconds(upTo(4000)), crashes_);
       act();
@@ -212,7 +221,7 @@ class Story {
     shape.priorityClass = any({"", "", "high", "low"});
     shape.stopDuration = any({"", "", "2s"});
     uint64_t dice = upTo(10);
-    told.kind = dice < 7 ? Kind::Gang : dice < 8 ? Kind::Batch : Kind::Pod;
+    told.kind = dice < 6 ? Kind::Gang : dice < 8 ? Kind::Batch : Kind::Pod;
     if (oneIn(15)) shape.gpus = 16;  // more than any node has
     switch (told.kind) {
       case Kind::Gang:

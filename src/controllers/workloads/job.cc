@@ -64,6 +64,20 @@ Plan releaseOrphan(const client::View& view, const std::string& ns, const std::s
   return plan;
 }
 
+constexpr const char* kGoneKey = "gone:";
+
+/// The same for every pod of a Job that went: their deletion may have been seen before its.
+Plan releaseOrphans(const client::View& view, const std::string& ns, const std::string& job) {
+  Plan plan;
+  plan.mode = client::Mode::Each;
+  for (const PodEntry& pod : view.of<api::Pod>().inNamespace(ns)) {
+    const api::OwnerReference* owner = pod->object.metadata.controller();
+    if (!owner || owner->kind != "Job" || owner->name != job) continue;
+    for (client::Write& write : releaseOrphan(view, ns, pod->object.metadata.name).writes) plan.add(std::move(write));
+  }
+  return plan;
+}
+
 Time endedAt(const api::Pod& pod) {
   Time out{};
   for (const api::ContainerStatus& s : pod.status.containerStatuses)
@@ -478,7 +492,11 @@ class JobController final : public client::Controller {
  public:
   std::string name() const override { return "job-controller"; }
   void setup(client::Watches& watches) override {
-    watches.on<api::Job>(client::selfKey);
+    watches.on<api::Job>([](const client::Key& key, const api::ObjectMeta* before, const api::ObjectMeta* after) {
+      std::vector<client::Key> keys{key};
+      if (before && (!after || after->uid != before->uid)) keys.push_back({key.namespace_, kGoneKey + key.name});
+      return keys;
+    });
     auto ofJob = client::controllerKey("Job");
     watches.on<api::Pod>([ofJob](const client::Key& key, const api::ObjectMeta* before, const api::ObjectMeta* after) {
       std::vector<client::Key> keys = ofJob(key, before, after);
@@ -490,6 +508,8 @@ class JobController final : public client::Controller {
   Plan reconcile(const client::View& view, const client::Key& key, Time now) override {
     if (key.name.starts_with(kPodKey))
       return releaseOrphan(view, key.namespace_, key.name.substr(std::strlen(kPodKey)));
+    if (key.name.starts_with(kGoneKey))
+      return releaseOrphans(view, key.namespace_, key.name.substr(std::strlen(kGoneKey)));
     const api::Job* job = view.of<api::Job>().get(key.namespace_, key.name);
     return job ? reconcileJob(view, *job, now) : Plan{};
   }

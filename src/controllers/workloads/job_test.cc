@@ -22,7 +22,7 @@ class World : public TestWorld {
     create<api::Job>(jobText(spec));
     controller_ = makeJobController();
   }
-  client::Plan plan() { return controller_->reconcile(view, {"ns", "job"}, now); }
+  client::Plan plan(const std::string& key = "job") { return controller_->reconcile(view, {"ns", key}, now); }
   void settle(size_t cut = SIZE_MAX) {
     for (int i = 0; i < 300; ++i) {
       client::Plan next = plan();
@@ -148,6 +148,18 @@ TEST(Job, suspendsAndResumes) {
   world.settle();
   EXPECT_EQ(world.conditions(), "Suspended=False(JobResumed)");
   EXPECT_EQ(world.pods("Pending").size(), 2u);
+}
+
+TEST(Job, podsThatWereDeletedBeforeItLoseTheirFinalizerWhenItGoes) {
+  World world(R"("parallelism":2,"completions":2)");
+  world.settle();
+  std::vector<std::string> pods = world.pods("Pending");
+  ASSERT_EQ(pods.size(), 2u);
+  for (const std::string& pod : pods) world.remove<api::Pod>("ns", pod);
+  EXPECT_TRUE(world.plan("gone:job").writes.empty()) << "the Job counts them while it is there";
+  world.remove<api::Job>("ns", "job");
+  world.apply(world.plan("gone:job"));
+  for (const std::string& pod : pods) EXPECT_FALSE(world.has("", "pods", "ns", pod));
 }
 
 TEST(Job, goesAfterItsTtl) {
