@@ -18,6 +18,7 @@
 #include "api/describe.h"
 #include "base/time.h"
 #include "json/json.h"
+#include "json/reader.h"
 
 namespace stoker::api {
 
@@ -92,6 +93,7 @@ void decodeInto(json::Value value, T& out) {
     for (const json::Member& m : value.members()) decodeInto(m.value, out[std::string(m.key)]);
   } else {
     static_assert(Described<T>);
+    static constexpr auto kFields = T::describe();
     std::apply(
         [&](const auto&... fields) {
           (
@@ -100,7 +102,7 @@ void decodeInto(json::Value value, T& out) {
               }(fields),
               ...);
         },
-        T::describe());
+        kFields);
   }
 }
 
@@ -108,6 +110,101 @@ template <class T>
 T decode(json::Value value) {
   T out{};
   decodeInto(value, out);
+  return out;
+}
+
+/// Reads the value that comes next, as decodeInto does from a tree. `partly`: a struct's text need not be read further than
+/// to the last of its members.
+template <class T>
+void readInto(json::Reader& in, T& out, bool partly = false) {
+  json::Type type = in.type();
+  if constexpr (std::is_same_v<T, std::string>) {
+    if (type == json::Type::String)
+      in.string(out);
+    else if (type == json::Type::Number)
+      out = json::print(json::Value::rawNumber(in.skip()));
+    else
+      in.skip();
+  } else if constexpr (std::is_same_v<T, bool>) {
+    if (type == json::Type::Bool)
+      out = in.boolean();
+    else
+      in.skip();
+  } else if constexpr (std::is_arithmetic_v<T>) {
+    std::string_view text = in.skip();
+    if (type == json::Type::Number) decodeInto(json::Value::rawNumber(text), out);
+  } else if constexpr (std::is_same_v<T, Time>) {
+    std::string_view text = in.skip();  // times have no escapes
+    if (type == json::Type::String && text.size() > 2) decodeInto(json::Value::rawString(text.substr(1, text.size() - 2)), out);
+  } else if constexpr (std::is_same_v<T, Raw>) {
+    auto doc = json::parseDoc(in.skip());
+    out = doc.ok() && !doc->root.isNull() ? std::move(*doc) : Raw{};
+  } else if constexpr (detail::IsOptional<T>::value) {
+    using Inner = typename T::value_type;
+    if constexpr (Described<Inner> || detail::IsVector<Inner>::value || detail::IsMap<Inner>::value) {
+      if (type != (detail::IsVector<Inner>::value ? json::Type::Array : json::Type::Object)) {
+        in.skip();
+        return;
+      }
+      Inner inner{};
+      readInto(in, inner);
+      out = std::move(inner);
+    } else {  // whether a scalar fits depends on its text
+      static_assert(!std::is_same_v<Inner, Raw>);
+      std::string text;
+      if (type == json::Type::Number)
+        decodeInto(json::Value::rawNumber(in.skip()), out);
+      else if (type == json::Type::Bool)
+        decodeInto(json::boolean(in.boolean()), out);
+      else if (type == json::Type::String)
+        in.string(text), decodeInto(json::Value::rawString(text), out);
+      else
+        in.skip();
+    }
+  } else if constexpr (detail::IsVector<T>::value) {
+    out.clear();
+    if (type != json::Type::Array) {
+      in.skip();
+      return;
+    }
+    for (in.beginArray(); in.element();) readInto(in, out.emplace_back());
+    out.shrink_to_fit();  // what is decoded is kept
+  } else if constexpr (detail::IsMap<T>::value) {
+    out.clear();
+    if (type != json::Type::Object) {
+      in.skip();
+      return;
+    }
+    std::string_view key;
+    for (in.beginObject(); in.member(key);) readInto(in, out[std::string(key)]);
+  } else {
+    static_assert(Described<T>);
+    if (type != json::Type::Object) {
+      in.skip();
+      return;
+    }
+    std::string_view key;
+    static constexpr auto kFields = T::describe();  // names and their lengths are constants below
+    size_t wanted = std::tuple_size_v<decltype(T::describe())>;
+    for (in.beginObject(); in.member(key);) {
+      bool known = std::apply(
+          [&](const auto&... fields) {
+            return ((key == fields.name && (readInto(in, out.*(fields.member)), true)) || ...);
+          },
+          kFields);
+      if (!known) in.skip();
+      if (known && --wanted == 0 && partly) return;
+    }
+  }
+}
+
+/// decode() of what `text` says, without the tree: for text that is known to be JSON. BadRequest when it is not.
+template <class T>
+Result<T> decodeText(std::string_view text) {
+  T out{};
+  json::Reader reader(text);
+  readInto(reader, out, true);
+  if (!reader.ok()) return Error(Reason::BadRequest, "malformed JSON");
   return out;
 }
 

@@ -13,7 +13,12 @@ template <class T>
 std::string again(const std::string& text) {
   auto doc = json::parseDoc(text);
   if (!doc.ok()) return doc.error().message;
-  return encodeText(decode<T>(doc->root));
+  std::string fromTree = encodeText(decode<T>(doc->root));
+  auto fromText = decodeText<T>(text);
+  EXPECT_TRUE(fromText.ok());
+  if (!fromText.ok()) return fromText.error().message;
+  EXPECT_EQ(encodeText(*fromText), fromTree) << "both ways of decoding agree";
+  return fromTree;
 }
 
 // Canonical text of an object that uses every field comes back as it was: no field is described under a wrong name or

@@ -154,6 +154,7 @@ struct PodStatus {
 
 struct Pod {
   static constexpr Gvk gvk{"", "v1", "Pod", "pods"};
+  static constexpr bool numerous = true;  ///< caches keep its bytes and decode them when read (client/cache.h)
   ObjectMeta metadata;
   PodSpec spec;
   PodStatus status;

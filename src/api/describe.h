@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace stoker::api {
 
@@ -28,7 +29,7 @@ struct Rules {
 
 template <class Struct, class Member>
 struct FieldOf {
-  const char* name;
+  std::string_view name;
   Member Struct::*member;
   const char* doc;
   Rules rules{};
@@ -72,7 +73,7 @@ struct FieldOf {
 };
 
 template <class Struct, class Member>
-constexpr FieldOf<Struct, Member> field(const char* name, Member Struct::*member, const char* doc = "") {
+constexpr FieldOf<Struct, Member> field(std::string_view name, Member Struct::*member, const char* doc = "") {
   return {name, member, doc};
 }
 

@@ -95,7 +95,7 @@ void LocalCluster::write(std::vector<client::Write> writes, client::Mode mode,
                          std::function<void(std::vector<Result<client::Object>>)> done) {
   auto table = registry_.kinds();
   // A write that cannot even be read fails alone (Each) or stops its sequence there.
-  std::vector<std::optional<Error>> refused(writes.size());
+  std::vector<std::optional<Result<client::Object>>> early(writes.size());
   std::vector<size_t> position;
   std::vector<WriteRequest> requests;
   std::vector<std::pair<std::string, std::string>> names;
@@ -112,37 +112,37 @@ void LocalCluster::write(std::vector<client::Write> writes, client::Mode mode,
                          .gracePeriodSeconds = write.gracePeriodSeconds,
                          .propagation = write.propagation};
     if (!request.target.kind)
-      refused[i] = unknownResource(write.resource);
+      early[i] = unknownResource(write.resource);
     else if (!write.body.empty()) {
       auto body = json::parse(*request.arena, write.body);
       if (body.ok())
         request.body = *body;
       else
-        refused[i] = body.error();
+        early[i] = body.error();
     }
-    if (refused[i]) {
-      if (mode == client::Mode::Sequence) break;
-      continue;
-    }
-    if (write.verb == client::Write::Verb::Create && registry_.isCall(request.target)) {
-      // Calls store nothing; they are answered here (a TokenRequest is alone in its batch).
+    // Calls (a TokenRequest) store nothing: they are answered here, before the writes around them.
+    if (!early[i] && write.verb == client::Write::Verb::Create && registry_.isCall(request.target)) {
       auto answer = registry_.call(caller_, request);
-      if (!answer.ok()) return done({answer.error()});
-      std::vector<Result<client::Object>> one;
-      one.push_back(
-          client::Object{write.namespace_, write.name, 0, std::make_shared<const std::string>(json::print(*answer))});
-      return done(std::move(one));
+      if (answer.ok())
+        early[i] =
+            client::Object{write.namespace_, write.name, 0, std::make_shared<const std::string>(json::print(*answer))};
+      else
+        early[i] = answer.error();
+    }
+    if (early[i]) {
+      if (!early[i]->ok() && mode == client::Mode::Sequence) break;
+      continue;
     }
     position.push_back(i);
     requests.push_back(std::move(request));
   }
   registry_.write(caller_, std::move(requests), mode,
-                  [total = writes.size(), position = std::move(position), refused = std::move(refused),
+                  [total = writes.size(), position = std::move(position), early = std::move(early),
                    names = std::move(names), done = std::move(done)](std::vector<Result<Written>> written) {
                     std::vector<Result<client::Object>> out;
                     out.reserve(total);
                     for (size_t i = 0; i < total; ++i)
-                      out.push_back(refused[i] ? *refused[i] : Error(Reason::Unknown, client::kAborted));
+                      out.push_back(early[i] ? *early[i] : Error(Reason::Unknown, client::kAborted));
                     for (size_t i = 0; i < position.size(); ++i) {
                       if (written[i].ok())
                         out[position[i]] = client::Object{names[position[i]].first, names[position[i]].second,

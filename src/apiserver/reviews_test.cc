@@ -36,7 +36,7 @@ class ReviewsTest : public testing::Test {
  protected:
   ReviewsTest()
       : clock_(kNow),
-        keys_{.keyPem = net::makeCa("k", kNow)->keyPem},
+        keys_{.key = *net::SigningKey::read(net::makeCa("k", kNow)->keyPem)},
         authenticator_(keys_, accounts_, bob_, clock_),
         reviews_(makeReviews(bob_, authenticator_, nullptr)) {}
 

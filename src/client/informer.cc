@@ -86,16 +86,14 @@ void Informer::apply(const WatchEvent& event) {
     // old.
     uint64_t known = cache_.versionOf(key);
     if (event.object.resourceVersion > (known != 0 ? known : seen_)) {
-      const api::ObjectMeta* old = cache_.meta(key);
-      std::optional<api::ObjectMeta> before;
-      if (old) before = *old;
+      MetaPtr before = handlers_.empty() ? nullptr : cache_.meta(key);
+      MetaPtr after;
       if (event.type == WatchEvent::Type::Deleted)
         cache_.erase(key);
       else
-        cache_.put(event.object);
-      const api::ObjectMeta* after = cache_.meta(key);
+        after = cache_.put(event.object);
       if (before || after)
-        for (const auto& handler : handlers_) handler(key, before ? &*before : nullptr, after);
+        for (const auto& handler : handlers_) handler(key, before.get(), after.get());
     }
   }
   if (event.object.resourceVersion > seen_) seen_ = event.object.resourceVersion;
@@ -103,23 +101,29 @@ void Informer::apply(const WatchEvent& event) {
 }
 
 void Informer::replace(const ObjectList& list) {
-  std::set<Key> present;
-  auto update = [&](const Key& key, const std::function<void()>& change) {
-    const api::ObjectMeta* old = cache_.meta(key);
-    std::optional<api::ObjectMeta> before;
-    if (old) before = *old;
-    change();
-    const api::ObjectMeta* after = cache_.meta(key);
-    for (const auto& handler : handlers_) handler(key, before ? &*before : nullptr, after);
+  auto tell = [&](const Key& key, const MetaPtr& before, const MetaPtr& after) {
+    for (const auto& handler : handlers_) handler(key, before.get(), after.get());
   };
-  for (const Object& object : list.items) {
-    Key key{object.namespace_, object.name};
-    present.insert(key);
-    // A server that was rolled back may answer with an older state: the list is the truth.
-    if (cache_.versionOf(key) != object.resourceVersion) update(key, [&] { cache_.put(object); });
+  if (cache_.size() == 0) {
+    cache_.fill(list.items, [&](const Key& key, const MetaPtr& after) { tell(key, nullptr, after); });
+  } else {
+    std::set<Key> present;
+    for (const Object& object : list.items) {
+      Key key{object.namespace_, object.name};
+      // A server that was rolled back may answer with an older state: the list is the truth.
+      if (cache_.versionOf(key) != object.resourceVersion) {
+        MetaPtr before = cache_.meta(key);
+        tell(key, before, cache_.put(object));
+      }
+      present.insert(std::move(key));
+    }
+    for (const Key& key : cache_.keys()) {
+      if (present.contains(key)) continue;
+      MetaPtr before = cache_.meta(key);
+      cache_.erase(key);
+      tell(key, before, nullptr);
+    }
   }
-  for (const Key& key : cache_.keys())
-    if (!present.contains(key)) update(key, [&] { cache_.erase(key); });
   seen_ = list.resourceVersion;
   if (!synced_) {
     synced_ = true;

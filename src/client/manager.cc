@@ -8,9 +8,8 @@
 namespace stoker::client {
 namespace {
 
-constexpr Duration kFirstRetry = 5ms;     // controller-runtime's exponential per-key back-off: 5 ms * 2^n ...
-constexpr Duration kLastRetry = 60s;      // ... but bounded lower than its 1000 s: a person may be waiting
-constexpr size_t kMaxEventCounts = 4096;  // remembered for counting repeats; forgetting only costs a new Event object
+constexpr Duration kFirstRetry = 5ms;  // controller-runtime's exponential per-key back-off: 5 ms * 2^n ...
+constexpr Duration kLastRetry = 60s;   // ... but bounded lower than its 1000 s: a person may be waiting
 
 Duration backoff(int failures) {
   Duration pause = kFirstRetry;
@@ -67,7 +66,11 @@ struct Manager::Running {
 };
 
 Manager::Manager(Cluster& cluster, Loop& loop, Ids& ids, Options options)
-    : cluster_(cluster), loop_(loop), ids_(ids), options_(std::move(options)), alive_(std::make_shared<bool>(true)) {}
+    : cluster_(cluster),
+      loop_(loop),
+      options_(std::move(options)),
+      events_(cluster, loop, ids, options_.component),
+      alive_(std::make_shared<bool>(true)) {}
 
 Manager::~Manager() { *alive_ = false; }
 
@@ -168,8 +171,9 @@ void Manager::reconcile(const WorkId& id) {
   work.wake = 0;
   if (work.timer) loop_.cancel(std::exchange(work.timer, 0));
   Plan plan = controllers_[id.first]->reconcile(view_, id.second, loop_.now());
+  view_.trim();
   auto running = std::make_shared<Running>(Running{id, std::move(plan.writes), plan.mode, plan.wakeAt});
-  if (!plan.events.empty()) writeEvents(plan.events);
+  if (!plan.events.empty()) events_.record(plan.events);
   work.running = true;
   ++inFlight_;
   if (running->writes.empty())
@@ -299,68 +303,6 @@ void Manager::unblock(const Informer& informer) {
     --work_.at(id).waits;
     settle(id);
   }
-}
-
-// Events are news, not state: they never hold up or fail the plan that tells them.
-void Manager::writeEvents(const std::vector<EventNote>& notes) {
-  std::vector<Write> writes;
-  std::vector<std::string> ids;
-  for (const EventNote& note : notes) {
-    ids.push_back(join({note.uid, note.type, note.reason, note.message, note.kind, note.namespace_, note.name}, "\n"));
-    writes.push_back(eventWrite(note, ids.back()));
-  }
-  cluster_.write(
-      std::move(writes), Mode::Each,
-      [this, &loop = loop_, alive = alive_, ids = std::move(ids)](const std::vector<Result<Object>>& results) {
-        std::vector<std::string> lost;
-        for (size_t i = 0; i < results.size() && i < ids.size(); ++i)
-          if (!results[i].ok()) lost.push_back(ids[i]);
-        if (lost.empty()) return;
-        // Never written, or deleted since: there is nothing to count up, so the next one is a new object.
-        loop.post([this, alive, lost = std::move(lost)] {
-          if (!*alive) return;
-          for (const std::string& id : lost) eventCounts_.erase(id);
-        });
-      });
-}
-
-Write Manager::eventWrite(const EventNote& note, const std::string& id) {
-  Gvr events{"", "v1", "events"};
-  std::string ns = note.namespace_.empty() ? "default" : note.namespace_;
-  std::string now = formatTime(loop_.now());
-  json::Arena arena;
-  if (eventCounts_.size() >= kMaxEventCounts) eventCounts_.clear();
-  EventCount& known = eventCounts_[id];
-  if (++known.count > 1) {
-    Write patch{.verb = Write::Verb::Patch, .resource = events, .namespace_ = ns, .name = known.name};
-    patch.body = json::print(json::Object(arena).set("count", known.count).set("lastTimestamp", now).build());
-    return patch;
-  }
-  known.name = fmt::format("{}.{:016x}", note.name, ids_.random());
-  json::Value event = json::Object(arena)
-                          .set("apiVersion", "v1")
-                          .set("kind", "Event")
-                          .set("metadata", json::Object(arena).set("name", known.name).set("namespace", ns).build())
-                          .set("involvedObject", json::Object(arena)
-                                                     .set("apiVersion", note.apiVersion)
-                                                     .set("kind", note.kind)
-                                                     .setNonEmpty("namespace", note.namespace_)
-                                                     .set("name", note.name)
-                                                     .setNonEmpty("uid", note.uid)
-                                                     .build())
-                          .set("type", note.type)
-                          .set("reason", note.reason)
-                          .set("message", note.message)
-                          .set("source", json::Object(arena).set("component", options_.component).build())
-                          .set("firstTimestamp", now)
-                          .set("lastTimestamp", now)
-                          .set("count", 1)
-                          .build();
-  return {.verb = Write::Verb::Create,
-          .resource = events,
-          .namespace_ = ns,
-          .name = known.name,
-          .body = json::print(event)};
 }
 
 }  // namespace stoker::client

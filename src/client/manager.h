@@ -11,6 +11,7 @@
 
 #include "base/ids.h"
 #include "client/cache.h"
+#include "client/event_recorder.h"
 #include "client/informer.h"
 #include "client/loop.h"
 #include "client/plan.h"
@@ -50,6 +51,11 @@ class Watches {
   /// Reads T, and its changes make the given keys dirty.
   template <class T>
   void on(KeysOf keys);
+  /// What is there; for conditions in KeysOf.
+  const View& view() const;
+  /// Reads what F follows, and has it kept (View::follow).
+  template <class F>
+  F& follow();
 
  private:
   Manager& manager_;
@@ -106,12 +112,9 @@ class Manager {
   void fail(Running& running, const Write& write, const Error& error);
   void waitFor(const WorkId& id, const Gvr& resource, uint64_t resourceVersion);
   void unblock(const Informer& informer);
-  void writeEvents(const std::vector<EventNote>& notes);
-  Write eventWrite(const EventNote& note, const std::string& id);
 
   Cluster& cluster_;
   Loop& loop_;
-  Ids& ids_;
   Options options_;
   View view_;
   std::map<Gvr, std::unique_ptr<Informer>> informers_;
@@ -124,17 +127,19 @@ class Manager {
   size_t inFlight_ = 0;
   bool stepPosted_ = false;
   std::vector<std::function<void()>> syncedCallbacks_;
-  struct EventCount {
-    std::string name;
-    int64_t count = 0;
-  };
-  std::map<std::string, EventCount> eventCounts_;
+  EventRecorder events_;
   std::shared_ptr<bool> alive_;
 };
 
 template <class T>
 void Watches::read() {
   manager_.informer<T>();
+}
+inline const View& Watches::view() const { return manager_.view(); }
+template <class F>
+F& Watches::follow() {
+  manager_.informer<typename F::Object>();
+  return manager_.view().follow<F>();
 }
 template <class T>
 void Watches::on(KeysOf keys) {

@@ -249,13 +249,18 @@ Result<std::string> makeSigningKey() {
   return keyToPem(key.get());
 }
 
-Result<std::string> signEs256(const std::string& keyPem, std::string_view message) {
-  STOKER_TRY(KeyPtr key, readPrivateKey(keyPem));
-  if (!isP256(key.get())) return Error(Reason::InternalError, "the signing key must be an ECDSA P-256 key");
+Result<SigningKey> SigningKey::read(const std::string& pem) {
+  KeyPtr key = anyKey(pem);
+  if (!key || !isP256(key.get()))
+    return Error(Reason::InternalError, "the signing key must be an ECDSA P-256 key in PEM");
+  return SigningKey(std::move(key));
+}
+
+Result<std::string> SigningKey::sign(std::string_view message) const {
   DigestPtr digest(EVP_MD_CTX_new());
   size_t size = 0;
   auto* data = reinterpret_cast<const unsigned char*>(message.data());
-  if (EVP_DigestSignInit(digest.get(), nullptr, EVP_sha256(), nullptr, key.get()) != 1 ||
+  if (EVP_DigestSignInit(digest.get(), nullptr, EVP_sha256(), nullptr, key_.get()) != 1 ||
       EVP_DigestSign(digest.get(), nullptr, &size, data, message.size()) != 1)
     return openSslError("sign");
   std::vector<unsigned char> der(size);
@@ -271,10 +276,8 @@ Result<std::string> signEs256(const std::string& keyPem, std::string_view messag
   return raw;
 }
 
-bool verifyEs256(const std::string& keyPem, std::string_view message, std::string_view signature) {
+bool SigningKey::verify(std::string_view message, std::string_view signature) const {
   if (signature.size() != 2 * kCoordinateBytes) return false;
-  KeyPtr key = anyKey(keyPem);
-  if (!key || !isP256(key.get())) return false;
   SignaturePtr parts(ECDSA_SIG_new());
   auto* raw = reinterpret_cast<const unsigned char*>(signature.data());
   BIGNUM* r = BN_bin2bn(raw, kCoordinateBytes, nullptr);
@@ -288,7 +291,7 @@ bool verifyEs256(const std::string& keyPem, std::string_view message, std::strin
   int size = i2d_ECDSA_SIG(parts.get(), &der);
   if (size <= 0) return false;
   DigestPtr digest(EVP_MD_CTX_new());
-  bool valid = EVP_DigestVerifyInit(digest.get(), nullptr, EVP_sha256(), nullptr, key.get()) == 1 &&
+  bool valid = EVP_DigestVerifyInit(digest.get(), nullptr, EVP_sha256(), nullptr, key_.get()) == 1 &&
                EVP_DigestVerify(digest.get(), der, static_cast<size_t>(size),
                                 reinterpret_cast<const unsigned char*>(message.data()), message.size()) == 1;
   OPENSSL_free(der);

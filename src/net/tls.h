@@ -1,11 +1,14 @@
 // tls.h: keys and certificates of one installation: a CA of its own, server and client certificates signed by it.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
+
+using EVP_PKEY = struct evp_pkey_st;  // of OpenSSL
 
 namespace stoker::net {
 
@@ -31,8 +34,19 @@ Result<Time> notAfter(const std::string& certificatePem);
 
 /// A fresh ECDSA P-256 key in PKCS#8 PEM (the ServiceAccount signing key).
 Result<std::string> makeSigningKey();
-/// ES256 over `message`, raw r||s as JWS wants it.
-Result<std::string> signEs256(const std::string& keyPem, std::string_view message);
-bool verifyEs256(const std::string& keyPem, std::string_view message, std::string_view signature);
+/// An ECDSA P-256 key for ES256, read from PEM once: reading it costs more than signing. May be copied and used by any
+/// thread.
+class SigningKey {
+ public:
+  /// A private key, or a public one (PUBLIC KEY), which only verifies.
+  static Result<SigningKey> read(const std::string& pem);
+  /// Over `message`, raw r||s as JWS wants it.
+  Result<std::string> sign(std::string_view message) const;
+  bool verify(std::string_view message, std::string_view signature) const;
+
+ private:
+  explicit SigningKey(std::shared_ptr<EVP_PKEY> key) : key_(std::move(key)) {}
+  std::shared_ptr<EVP_PKEY> key_;
+};
 
 }  // namespace stoker::net

@@ -31,25 +31,24 @@ TEST(Tls, badWishesAreRefusedWithTheirReason) {
 }
 
 TEST(Tls, signaturesVerifyOnlyWhatWasSigned) {
-  std::string key = *makeSigningKey();
-  std::string other = *makeSigningKey();
+  SigningKey key = *SigningKey::read(*makeSigningKey());
+  SigningKey other = *SigningKey::read(*makeSigningKey());
   // Repeated, because r and s lose leading zeros in one of 128 signatures.
   for (int i = 0; i < 300; ++i) {
     std::string message = "message " + std::to_string(i);
-    auto signature = signEs256(key, message);
+    auto signature = key.sign(message);
     ASSERT_TRUE(signature.ok());
     ASSERT_EQ(signature->size(), 64u);
-    ASSERT_TRUE(verifyEs256(key, message, *signature));
+    ASSERT_TRUE(key.verify(message, *signature));
   }
-  std::string signature = *signEs256(key, "m");
-  EXPECT_FALSE(verifyEs256(key, "n", signature));
-  EXPECT_FALSE(verifyEs256(other, "m", signature));
-  EXPECT_FALSE(verifyEs256(key, "m", signature.substr(1)));
-  EXPECT_FALSE(verifyEs256(key, "m", std::string(64, '\0')));
-  EXPECT_FALSE(verifyEs256("nonsense", "m", signature));
+  std::string signature = *key.sign("m");
+  EXPECT_FALSE(key.verify("n", signature));
+  EXPECT_FALSE(other.verify("m", signature));
+  EXPECT_FALSE(key.verify("m", signature.substr(1)));
+  EXPECT_FALSE(key.verify("m", std::string(64, '\0')));
   signature[10] = static_cast<char>(signature[10] ^ 1);
-  EXPECT_FALSE(verifyEs256(key, "m", signature));
-  EXPECT_FALSE(signEs256("nonsense", "m").ok());
+  EXPECT_FALSE(key.verify("m", signature));
+  EXPECT_FALSE(SigningKey::read("nonsense").ok());
 }
 
 // RFC 7515, appendix A.3: a signature made by somebody else, with the public key in PEM.
@@ -66,7 +65,10 @@ TEST(Tls, verifiesTheExampleOfRfc7515) {
                                      163, 178, 40,  3,   58,  249, 124, 126, 23,  129, 154, 195, 22,  158, 166, 101,
                                      197, 10,  7,   211, 140, 60,  112, 229, 216, 241, 45,  175, 8,   74,  84,  128,
                                      166, 101, 144, 197, 242, 147, 80,  154, 143, 63,  127, 138, 131, 163, 84,  213};
-  EXPECT_TRUE(verifyEs256(key, message, {reinterpret_cast<const char*>(signature), sizeof signature}));
+  auto read = SigningKey::read(key);
+  ASSERT_TRUE(read.ok());
+  EXPECT_TRUE(read->verify(message, {reinterpret_cast<const char*>(signature), sizeof signature}));
+  EXPECT_FALSE(read->sign(message).ok()) << "a public key cannot sign";
 }
 
 }  // namespace

@@ -157,7 +157,8 @@ class PlatformImpl final : public Platform {
 
   Result<void> openApi(const apiserver::Pki& pki) {
     registry_ = std::make_unique<apiserver::Registry>(*store_, ids_, clock_);
-    apiserver::TokenKeys keys{.keyPem = pki.signingKey};
+    STOKER_TRY(net::SigningKey signing, net::SigningKey::read(pki.signingKey));
+    apiserver::TokenKeys keys{.key = signing};
     apiserver::StrategyOptions strategies;
     strategies.tokenKeys = keys;
     strategies.validators["pytorchjobs.kubeflow.org"] = [](json::Value job) {
@@ -220,12 +221,15 @@ class PlatformImpl final : public Platform {
             namespaces_->addResource(resource);
           });
       janitor_ = std::make_unique<controllers::EventJanitor>(cluster, *controlLoop_);
-      manager_->onSynced([&ready] { ready.arrive(); });
+      manager_->onSynced([this, &ready] {
+        ready.arrive();
+        // Whose work can wait reads its lists after those that jobs wait for.
+        collector_->start();
+        janitor_->start();
+      });
       manager_->start();
       crds_->start();
-      collector_->start();
       namespaces_->start();
-      janitor_->start();
     });
   }
 

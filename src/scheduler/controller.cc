@@ -111,7 +111,11 @@ Plan planOf(const Decisions& decisions, const Queues& queues, Time now) {
 void SchedulerController::setup(client::Watches& watches) {
   watches.on<api::Node>(client::singleKey);
   watches.on<api::Gang>(client::singleKey);
-  watches.on<api::Pod>(client::singleKey);
+  // Follower first: it has seen a change when the handler is asked.
+  PodIndex& pods = watches.follow<PodIndex>();
+  watches.on<api::Pod>([&pods, seen = uint64_t{0}](const auto&, const auto*, const auto*) mutable {
+    return std::exchange(seen, pods.version()) == pods.version() ? std::vector<client::Key>{} : std::vector{client::Key{}};
+  });
 }
 
 Plan SchedulerController::reconcile(const client::View& view, const client::Key&, Time now) {

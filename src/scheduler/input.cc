@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_map>
+#include <tuple>
 
 namespace stoker::scheduler {
 
@@ -12,11 +12,6 @@ namespace {
 using api::Gang;
 using api::GangPlacement;
 using api::GangRole;
-using api::Pod;
-
-const std::string kGangLabel = api::kGangLabel;
-const std::string kCardsAnnotation = api::kCardsAnnotation;
-const std::string kNoCards;
 
 template <class T>
 std::shared_ptr<const T> share(const client::EntryPtr<T>& entry) {
@@ -26,16 +21,15 @@ std::shared_ptr<const T> share(const client::EntryPtr<T>& entry) {
 class Reader {
  public:
   Reader(const client::View& view, const InputOptions& options)
-      : pods_(view.of<Pod>()), gangs_(view.of<Gang>()), nodes_(view.of<api::Node>()), options_(options) {
-    input_.snapshot = std::make_unique<Snapshot>();
+      : pods_(view.followed<PodIndex>()), gangs_(view.of<Gang>()), nodes_(view.of<api::Node>()), options_(options) {
+    input_.snapshot = std::make_unique<Snapshot>(pods_.resources());
     input_.queues.demands = std::make_shared<Demands>(input_.snapshot->resources());
   }
 
   Input read() {
-    for (const auto& [key, entry] : nodes_.all()) input_.snapshot->addNode(share(entry));
-    gangPods_.reserve(pods_.size());
-    for (const auto& [key, entry] : pods_.all()) readPod(entry);
-    for (const auto& [key, entry] : gangs_.all()) readGang(entry);
+    for (const auto& entry : nodes_.all()) input_.snapshot->addNode(share(entry));
+    pods_.forEach([this](const PodFacts& pod) { readPod(pod); });
+    for (const auto& entry : gangs_.all()) readGang(entry);
     // Who waits may have what succeeded pods gave back, once that is on record; nobody waits, nothing to write.
     if (!input_.queues.order.empty())
       for (GangItem& item : releases_) input_.queues.add(std::move(item));
@@ -50,29 +44,14 @@ class Reader {
     NodeId node;
     const GangRole* role;
     const std::string* cards;
-    const Pod* pod;
+    const PodFacts* pod;
   };
 
   Demands& demands() { return *input_.queues.demands; }
 
-  /// Pods that carry a gang's label, by name: one hash each, where the cache's ordered map would cost a walk per entry.
-  struct PodId {
-    std::string_view namespace_, name;
-    bool operator==(const PodId&) const = default;
-  };
-  struct PodIdHash {
-    size_t operator()(const PodId& id) const {
-      return std::hash<std::string_view>()(id.name) * 31 + std::hash<std::string_view>()(id.namespace_);
-    }
-  };
-  struct GangPod {
-    const Pod* pod;
-    std::string_view gang;
-  };
-
-  const Pod* podOf(const Gang& gang, std::string_view name) const {
-    auto it = gangPods_.find({gang.metadata.namespace_, name});
-    return it != gangPods_.end() && it->second.gang == gang.metadata.name ? it->second.pod : nullptr;
+  const PodFacts* podOf(const Gang& gang, std::string_view name) const {
+    const PodFacts* pod = pods_.find(gang.metadata.namespace_, name);
+    return pod && pod->gang == gang.metadata.name ? pod : nullptr;
   }
 
   void readGang(const client::EntryPtr<Gang>& entry) {
@@ -135,8 +114,8 @@ class Reader {
         item.kept.push_back(*place);
         ++want.kept;
         if (!releases || place->node.empty()) continue;
-        const Pod* pod = podOf(gang, place->pod);
-        if (!pod || pod->status.phase != "Succeeded") continue;
+        const PodFacts* pod = podOf(gang, place->pod);
+        if (!pod || pod->phase != PodFacts::Phase::Succeeded) continue;
         item.kept.back().node.clear();
         item.kept.back().cards.clear();
       }
@@ -153,10 +132,10 @@ class Reader {
     auto role = std::find_if(gang.spec.roles.begin(), gang.spec.roles.end(),
                              [&](const auto& r) { return r.name == place.role; });
     if (role == gang.spec.roles.end()) return;
-    const Pod* pod = podOf(gang, place.pod);
+    const PodFacts* pod = podOf(gang, place.pod);
     std::optional<NodeId> node;
     if (!place.node.empty()) node = input_.snapshot->find(place.node);
-    if (node) held_.push_back({*node, &*role, &place.cards, pod && pod->spec.nodeName == place.node ? pod : nullptr});
+    if (node) held_.push_back({*node, &*role, &place.cards, pod && pod->node == place.node ? pod : nullptr});
 
     if (gang.spec.suspended || place.index < 0 || place.index >= role->count) return;  // no longer wanted
     auto& slot = record.kept[static_cast<size_t>(role - gang.spec.roles.begin())][static_cast<size_t>(place.index)];
@@ -165,15 +144,15 @@ class Reader {
       slot = &place;
       ++record.stay;
     };
-    if (pod && pod->status.phase == "Succeeded") {
+    if (pod && pod->phase == PodFacts::Phase::Succeeded) {
       ++record.succeeded;
       if (!place.node.empty()) ++record.toRelease;
       return keep();
     }
     bool over = !pod || pod->finished();     // nothing of it can be running
     if (over && place.node.empty()) return;  // had succeeded and given back, and is to be made again
-    if (over && pod && pod->spec.nodeName == place.node && isRefused(*pod)) {
-      record.lost.push_back(fmt::format("{}: node {} refused it ({})", place.pod, place.node, pod->status.reason));
+    if (over && pod && pod->node == place.node && !pod->refusal.empty()) {
+      record.lost.push_back(fmt::format("{}: node {} refused it ({})", place.pod, place.node, pod->refusal));
       return;
     }
     if (over && (!node || isLostFor(input_.snapshot->node(*node), role->tolerations))) {
@@ -187,33 +166,23 @@ class Reader {
   void noteRefusal(const Gang& gang, const GangRole& role, const RoleWant& want, GangItem& item) {
     if (gang.status.epoch == 0) return;  // never placed: no pod yet
     int32_t index = want.missing.back();
-    const Pod* pod = podOf(gang, podName(role, index));
-    if (!pod || !isRefused(*pod)) return;
-    if (auto node = input_.snapshot->find(pod->spec.nodeName))
-      item.refused[{want.role, index}].push_back({*node, pod->status.reason});
+    const PodFacts* pod = podOf(gang, podName(role, index));
+    if (!pod || pod->refusal.empty()) return;
+    if (auto node = input_.snapshot->find(pod->node))
+      item.refused[{want.role, index}].push_back({*node, pod->refusal});
   }
 
-  void readPod(const client::EntryPtr<Pod>& entry) {
-    const Pod& pod = entry->object;
-    auto gang = pod.metadata.labels.find(kGangLabel);
-    if (gang != pod.metadata.labels.end())
-      gangPods_.emplace(PodId{pod.metadata.namespace_, pod.metadata.name}, GangPod{&pod, gang->second});
-    if (pod.finished()) return;
-    if (!pod.spec.nodeName.empty()) {
-      bound_.push_back(&pod);
-      return;
-    }
-    if (pod.metadata.deleting() || !pod.spec.schedulingGates.empty()) return;
-    const std::string& scheduler = pod.spec.schedulerName;
-    bool ours = scheduler == api::kSchedulerName ||
-                (options_.embedded && (scheduler.empty() || scheduler == api::kDefaultSchedulerName));
-    if (!ours || gang != pod.metadata.labels.end()) return;
-    input_.queues.add(PodItem{share(entry), demands().of(pod.spec)});
+  void readPod(const PodFacts& pod) {
+    if (pod.amounts) bound_.push_back(&pod);
+    if (!pod.waiting) return;
+    const api::PodSpec& spec = pod.waiting->object.spec;
+    if (options_.embedded || spec.schedulerName == api::kSchedulerName)
+      input_.queues.add(PodItem{share(pod.waiting), demands().of(spec)});
   }
 
   void hold() {
     Snapshot& snapshot = *input_.snapshot;
-    std::vector<const Pod*> covered;
+    std::vector<const PodFacts*> covered;
     covered.reserve(held_.size());
     const GangRole* role = nullptr;
     DemandId demand = 0;
@@ -223,41 +192,31 @@ class Reader {
       if (held.pod) covered.push_back(held.pod);
     }
     std::sort(covered.begin(), covered.end());
-    for (const Pod* pod : bound_) {
-      if (std::binary_search(covered.begin(), covered.end(), pod)) continue;
-      std::optional<NodeId> node = snapshot.find(pod->spec.nodeName);
-      if (!node) continue;
-      auto cards = pod->metadata.annotations.find(kCardsAnnotation);
-      snapshot.hold(*node, demands().amountsOf(pod->spec),
-                    cards == pod->metadata.annotations.end() ? kNoCards : cards->second);
-    }
+    std::vector<const PodFacts*> others;
+    for (const PodFacts* pod : bound_)
+      if (!std::binary_search(covered.begin(), covered.end(), pod)) others.push_back(pod);
+    // The same order whatever came first: who named no cards gets some in turn.
+    std::sort(others.begin(), others.end(), [](const PodFacts* a, const PodFacts* b) {
+      return std::tie(a->namespace_, a->name) < std::tie(b->namespace_, b->name);
+    });
+    for (const PodFacts* pod : others)
+      if (std::optional<NodeId> node = snapshot.find(pod->node)) snapshot.hold(*node, *pod->amounts, pod->cards);
     snapshot.seal();
   }
 
-  const client::Cache<Pod>& pods_;
+  const PodIndex& pods_;
   const client::Cache<Gang>& gangs_;
   const client::Cache<api::Node>& nodes_;
   const InputOptions& options_;
   Input input_;
-  std::unordered_map<PodId, GangPod, PodIdHash> gangPods_;
   std::vector<Held> held_;
   std::vector<GangItem> releases_;  ///< settled gangs of which some pods have succeeded
-  std::vector<const Pod*> bound_;
+  std::vector<const PodFacts*> bound_;
 };
 
 }  // namespace
 
 Input buildInput(const client::View& view, const InputOptions& options) { return Reader(view, options).read(); }
-
-bool isRefused(const Pod& pod) {
-  if (pod.status.phase != "Failed") return false;
-  const std::string& reason = pod.status.reason;
-  static constexpr std::string_view kReasons[] = {
-      "UnexpectedAdmissionError",      "NodeAffinity", "NodeName", "NodePorts", "TopologyAffinityError", "NodeShutdown",
-      "UnexpectedPredicateFailureType"};
-  return reason.starts_with("OutOf") ||
-         std::find(std::begin(kReasons), std::end(kReasons), reason) != std::end(kReasons);
-}
 
 std::string podName(const GangRole& role, int32_t index) { return fmt::format("{}-{}", role.podNamePrefix, index); }
 

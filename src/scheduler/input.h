@@ -16,6 +16,7 @@
 
 #include "client/cache.h"
 #include "scheduler/placement/snapshot.h"
+#include "scheduler/pods.h"
 #include "scheduler/queue/queues.h"
 
 namespace stoker::scheduler {
@@ -30,12 +31,9 @@ struct Input {
   Queues queues;
 };
 
-/// Reads Node, Gang and Pod. When nothing is queued the snapshot's usage is left out: there is nothing to decide with
+/// Reads Node, Gang and PodIndex (pods.h). When nothing is queued the snapshot's usage is left out: there is nothing to decide with
 /// it.
 Input buildInput(const client::View& view, const InputOptions& options);
-
-/// The node turned the pod down on arrival (kubelet's admission reasons: OutOfcpu, UnexpectedAdmissionError, ...).
-bool isRefused(const api::Pod& pod);
 
 /// "<podNamePrefix>-<index>".
 std::string podName(const api::GangRole& role, int32_t index);

@@ -379,7 +379,7 @@ void checkCapacity(const World& w) {
     ASSERT_EQ(count, gpu == requests.end() ? 0u : static_cast<size_t>(std::stoll(gpu->second))) << who;
   };
   std::set<std::string> covered;
-  for (const auto& [key, entry] : w.view.of<api::Gang>().all()) {
+  for (const auto& entry : w.view.of<api::Gang>().all()) {
     const api::Gang& gang = entry->object;
     if (gang.spec.finished) continue;
     for (const auto& p : gang.status.placement) {
@@ -390,7 +390,7 @@ void checkCapacity(const World& w) {
         if (role.name == p.role) hold(p.node, role.requests, p.cards, p.pod);
     }
   }
-  for (const auto& [key, entry] : w.view.of<api::Pod>().all()) {
+  for (const auto& entry : w.view.of<api::Pod>().all()) {
     const api::Pod& pod = entry->object;
     if (pod.spec.nodeName.empty() || pod.finished() || covered.contains(pod.metadata.name)) continue;
     hold(pod.spec.nodeName, pod.spec.containers[0].resources.requests, pod.metadata.annotation(api::kCardsAnnotation),
@@ -417,8 +417,8 @@ TEST(Schedule, neverOverfullNeverPartialOverManySeeds) {
     int made = 0;
     for (int step = 0; step < 40; ++step) {
       std::vector<std::string> gangs, pods;
-      for (const auto& [key, e] : w.view.of<api::Gang>().all()) gangs.push_back(key.name);
-      for (const auto& [key, e] : w.view.of<api::Pod>().all()) pods.push_back(key.name);
+      for (const auto& e : w.view.of<api::Gang>().all()) gangs.push_back(e->raw.name);
+      for (const auto& e : w.view.of<api::Pod>().all()) pods.push_back(e->raw.name);
       std::string some = gangs.empty() ? "" : gangs[static_cast<size_t>(pick(static_cast<int>(gangs.size())))];
       switch (pick(8)) {
         case 0:
@@ -468,7 +468,7 @@ TEST(Schedule, neverOverfullNeverPartialOverManySeeds) {
           }
           break;
         default: {
-          api::Node node = w.view.of<api::Node>().all().begin()->second->object;
+          api::Node node = w.view.of<api::Node>().all().front()->object;
           bool ready = isReady(node);
           node.status.conditions[0].status = ready ? "False" : "True";
           w.put(node);
@@ -483,14 +483,14 @@ TEST(Schedule, neverOverfullNeverPartialOverManySeeds) {
         checkCapacity(w);
         if (HasFatalFailure()) return;
       }
-      for (const auto& [key, e] : w.view.of<api::Gang>().all()) {
+      for (const auto& e : w.view.of<api::Gang>().all()) {
         const api::Gang& gang = e->object;
-        if (gang.spec.suspended || gang.spec.finished || everLost.contains(key.name) || gang.status.placement.empty())
+        if (gang.spec.suspended || gang.spec.finished || everLost.contains(e->raw.name) || gang.status.placement.empty())
           continue;
         for (const auto& role : gang.spec.roles) {
           auto have = std::count_if(gang.status.placement.begin(), gang.status.placement.end(),
                                     [&](const auto& p) { return p.role == role.name; });
-          EXPECT_GE(have, role.minCount > 0 ? role.minCount : role.count) << key.name << " is placed in part";
+          EXPECT_GE(have, role.minCount > 0 ? role.minCount : role.count) << e->raw.name << " is placed in part";
         }
       }
     }

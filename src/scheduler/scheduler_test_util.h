@@ -18,7 +18,7 @@ class World {
   World() {
     view.add<api::Node>();
     view.add<api::Gang>();
-    view.add<api::Pod>();
+    view.follow<PodIndex>();
   }
 
   template <class T>

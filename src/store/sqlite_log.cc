@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <deque>
+#include <future>
 #include <unordered_map>
 
 #include "base/log.h"
@@ -104,6 +106,8 @@ class SqliteLog final : public Log {
     // Nothing is written to a file before it has proved sound: not even the log is folded in when it is closed.
     sqlite3_db_config(db_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_busy_timeout(db_.handle(), 0);
+    // The whole file is read at the start, and only then: mapped, no page of it is copied.
+    STOKER_CHECK(check("open", db_.execute("PRAGMA mmap_size = 4294967296")));
     std::string settings = fmt::format(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = "
         "-16384; "
@@ -147,6 +151,7 @@ class SqliteLog final : public Log {
     STOKER_CHECK(readObjects(out.objects));
     STOKER_CHECK(readHistory(out));
     // Everything was read and is sound.
+    (void)db_.execute("PRAGMA mmap_size = 0");
     sqlite3_db_config(db_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
     recovered_ = true;
     last_ = ceiling_;
@@ -287,7 +292,14 @@ class SqliteLog final : public Log {
   // ---- reading
 
   /// The version in the columns created..checksum from `first` on; null when the checksum does not fit.
-  static std::shared_ptr<Version> readVersion(Statement& row, int first) {
+  /// A state as it stands in the file, and its checksum there.
+  struct Stored {
+    std::shared_ptr<Version> version;
+    uint64_t checksum = 0;
+    bool sound() const { return checksum == store::checksum(*version, joinOwners(version->index.owners)); }
+  };
+
+  static Stored readVersion(Statement& row, int first) {
     auto version = std::make_shared<Version>();
     version->createRevision = row.integer(first);
     version->revision = row.integer(first + 1);
@@ -299,8 +311,7 @@ class SqliteLog final : public Log {
       version->index.owners.emplace_back(owners.substr(at, end - at));
     version->index.node = row.bytes(first + 6);
     version->bytes = row.bytes(first + 7);
-    if (static_cast<uint64_t>(row.integer(first + 8)) != checksum(*version, owners)) return nullptr;
-    return version;
+    return {std::move(version), static_cast<uint64_t>(row.integer(first + 8))};
   }
 
   Result<void> readObjects(std::vector<VersionPtr>& out) {
@@ -309,15 +320,36 @@ class SqliteLog final : public Log {
         "read", rows.prepare(db_.handle(),
                              "SELECT created, revision, key, revision_at, labels, owners, node, bytes, checksum FROM "
                              "objects ORDER BY created")));
+    // Checksums of a full chunk are computed by another thread while the next one is read.
+    constexpr size_t kChunk = 4096;
+    using Chunk = std::vector<Stored>;
+    auto firstBad = [](const Chunk& chunk) {
+      auto bad = std::find_if(chunk.begin(), chunk.end(), [](const Stored& s) { return !s.sound(); });
+      return bad == chunk.end() ? nullptr : bad->version;
+    };
+    Chunk reading, checking;
+    std::future<std::shared_ptr<Version>> checked;
+    auto finish = [&]() -> Result<void> {
+      if (!checked.valid()) return {};
+      if (auto bad = checked.get())
+        return damaged(fmt::format("the object created at revision {} is not as it was written", bad->createRevision));
+      for (Stored& stored : checking) out.push_back(std::move(stored.version));
+      return {};
+    };
+    auto hand = [&](std::launch policy) -> Result<void> {
+      STOKER_CHECK(finish());
+      checking = std::exchange(reading, {});
+      checked = std::async(policy, firstBad, std::cref(checking));
+      return {};
+    };
     int code;
     while ((code = rows.step()) == SQLITE_ROW) {
-      VersionPtr version = readVersion(rows, 0);
-      if (!version)
-        return damaged(fmt::format("the object created at revision {} is not as it was written", rows.integer(0)));
-      out.push_back(std::move(version));
+      reading.push_back(readVersion(rows, 0));
+      if (reading.size() == kChunk) STOKER_CHECK(hand(std::launch::async));
     }
     if (code != SQLITE_DONE) return error("read", code);
-    return {};
+    STOKER_CHECK(hand(std::launch::deferred));
+    return finish();
   }
 
   Result<void> readHistory(Recovered& out) {
@@ -330,7 +362,8 @@ class SqliteLog final : public Log {
                                "FROM states ORDER BY id")));
     auto state = [&](Revision id) -> VersionPtr {
       if (states.step() != SQLITE_ROW || static_cast<Revision>(states.integer(0)) != id) return nullptr;
-      return readVersion(states, 1);
+      Stored stored = readVersion(states, 1);
+      return stored.sound() ? stored.version : nullptr;
     };
     // What an event made is known from what the next event of that object ended; the last one made what is there now.
     std::unordered_map<Revision, std::shared_ptr<Event>> open;

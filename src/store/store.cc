@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -34,6 +36,31 @@ Error tooLarge(Revision wanted, Revision current) {
   return error;
 }
 
+/// The keys are sorted where they lie side by side: each lies in a cache line of its own otherwise, and with 100,000 objects
+/// that is most of the time.
+void sortByKey(std::vector<VersionPtr>& versions) {
+  std::string keys;
+  std::vector<std::pair<size_t, size_t>> at;  // offset, length
+  at.reserve(versions.size());
+  for (const VersionPtr& version : versions) {
+    at.emplace_back(keys.size(), version->key.size());
+    keys += version->key;
+  }
+  std::vector<std::pair<std::string_view, uint32_t>> order;
+  order.reserve(versions.size());
+  for (uint32_t i = 0; i < versions.size(); ++i) order.emplace_back(std::string_view(keys).substr(at[i].first, at[i].second), i);
+  auto middle = order.begin() + static_cast<ptrdiff_t>(order.size() / 2);
+  auto policy = order.size() < 10'000 ? std::launch::deferred : std::launch::async;
+  auto half = std::async(policy, [&] { std::sort(middle, order.end()); });
+  std::sort(order.begin(), middle);
+  half.get();
+  std::inplace_merge(order.begin(), middle, order.end());
+  std::vector<VersionPtr> sorted;
+  sorted.reserve(versions.size());
+  for (const auto& [key, index] : order) sorted.push_back(std::move(versions[index]));
+  versions = std::move(sorted);
+}
+
 class StoreImpl final : public Store {
  public:
   StoreImpl(std::shared_ptr<Log> log, Options options)
@@ -51,9 +78,7 @@ class StoreImpl final : public Store {
 
   Result<void> start() {
     STOKER_TRY(Log::Recovered recovered, log_->recover());
-    auto byKey = [](const VersionPtr& a, const VersionPtr& b) { return a->key < b->key; };
-    if (!std::is_sorted(recovered.objects.begin(), recovered.objects.end(), byKey))
-      std::sort(recovered.objects.begin(), recovered.objects.end(), byKey);
+    sortByKey(recovered.objects);
     for (size_t i = 0; i < recovered.objects.size(); ++i) {
       objectBytes_ += recovered.objects[i]->bytes.size();
       if (i > 0 && recovered.objects[i - 1]->key == recovered.objects[i]->key)

@@ -41,7 +41,8 @@ Result<std::string> makeToken(const TokenKeys& keys, const TokenClaims& claims) 
                       .set("kubernetes.io", bound.build())
                       .build());
   std::string signedPart = base64UrlEncode(header) + "." + base64UrlEncode(payload);
-  STOKER_TRY(std::string signature, net::signEs256(keys.keyPem, signedPart));
+  if (!keys.key) return Error(Reason::InternalError, "this server has no key to sign tokens with");
+  STOKER_TRY(std::string signature, keys.key->sign(signedPart));
   return signedPart + "." + base64UrlEncode(signature);
 }
 
@@ -55,7 +56,7 @@ Result<TokenClaims> readToken(const TokenKeys& keys, std::string_view token, Tim
   auto body = json::parse(arena, *payload);
   if (!head.ok() || !body.ok() || (*head)["alg"].asString() != "ES256")
     return unauthorized("the bearer token is not an ES256 JWT");
-  if (!net::verifyEs256(keys.keyPem, token.substr(0, parts[0].size() + 1 + parts[1].size()), *signature))
+  if (!keys.key || !keys.key->verify(token.substr(0, parts[0].size() + 1 + parts[1].size()), *signature))
     return unauthorized("the bearer token's signature is not valid");
   json::Value claims = *body;
   if (claims["iss"].asString() != keys.issuer) return unauthorized("the bearer token was issued by somebody else");

@@ -3,13 +3,14 @@
 
 #include "apiserver/auth/authenticator.h"
 #include "apiserver/registry/strategy.h"
+#include "net/tls.h"
 
 namespace stoker::apiserver {
 
 struct TokenKeys {
   std::string issuer = "https://kubernetes.default.svc";
   std::string audience = "https://kubernetes.default.svc";
-  std::string keyPem;  ///< ECDSA P-256, PKCS#8
+  std::optional<net::SigningKey> key;  ///< without one there are no tokens
 };
 
 struct TokenClaims {

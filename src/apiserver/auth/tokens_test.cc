@@ -44,7 +44,7 @@ class MayImpersonate final : public Authorizer {
 class TokensTest : public testing::Test {
  protected:
   TokensTest() {
-    keys_.keyPem = net::makeCa("token-signer", kNow)->keyPem;
+    keys_.key = *net::SigningKey::read(net::makeCa("token-signer", kNow)->keyPem);
     objects_.put("serviceaccounts", "ns", "robot", R"({"metadata":{"name":"robot","namespace":"ns","uid":"u1"}})");
     objects_.put("pods", "ns", "p",
                  R"({"metadata":{"name":"p","namespace":"ns","uid":"u2"},"spec":{"serviceAccountName":"robot"}})");
@@ -91,7 +91,7 @@ TEST_F(TokensTest, whatIsNotOursIsRefused) {
   EXPECT_EQ(problem(readToken(keys_, token, kNow + 3600s)), "Unauthorized: the bearer token has expired");
   EXPECT_EQ(problem(readToken(keys_, token, kNow - 3600s)), "Unauthorized: the bearer token is not valid yet");
   TokenKeys others = keys_;
-  others.keyPem = net::makeCa("other", kNow)->keyPem;
+  others.key = *net::SigningKey::read(net::makeCa("other", kNow)->keyPem);
   EXPECT_EQ(problem(readToken(others, token, kNow)), "Unauthorized: the bearer token's signature is not valid");
   TokenKeys elsewhere = keys_;
   elsewhere.issuer = "https://elsewhere.example";

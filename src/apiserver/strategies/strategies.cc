@@ -34,7 +34,7 @@ Result<void> registerStrategies(Registry& registry, const StrategyOptions& optio
   registerVolumes(registry);
   registerPriorityClasses(registry);
   registerRecords(registry);
-  if (!options.tokenKeys.keyPem.empty()) registry.addCall("serviceaccounts", "token", tokenRequest(options.tokenKeys));
+  if (options.tokenKeys.key) registry.addCall("serviceaccounts", "token", tokenRequest(options.tokenKeys));
   for (const auto& [groupResource, validator] : options.validators)
     registry.addStrategy(groupResource, std::make_unique<ValidatedStrategy>(validator));
   return {};

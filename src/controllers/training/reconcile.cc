@@ -516,7 +516,7 @@ class Reconciliation {
       const api::PriorityClass* found = classes.get("", name);
       return found ? std::optional(found->value) : std::nullopt;
     }
-    for (const auto& [key, entry] : classes.all())
+    for (const auto& entry : classes.all())
       if (entry->object.globalDefault) return entry->object.value;
     return std::nullopt;
   }

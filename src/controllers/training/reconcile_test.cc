@@ -78,7 +78,7 @@ class World : public TestWorld {
     patch<api::Pod>("ns", pod, R"({"status":{"phase":")" + phase + "\"" + more + "}}");
   }
   void allPods(const std::string& what) {
-    for (const auto& [key, entry] : std::map(view.of<api::Pod>().all())) phase(key.name, what);
+    for (const auto& entry : view.of<api::Pod>().all()) phase(entry->raw.name, what);
   }
   void exit(const std::string& pod, int code) {
     phase(pod, code == 0 ? "Succeeded" : "Failed",

@@ -26,7 +26,7 @@ struct Endpoints : testing::Test {
   void settle() {
     for (int i = 0; i < 10; ++i) {
       std::vector<const api::Pod*> pods;
-      for (const auto& [key, entry] : world.view.of<api::Pod>().all()) pods.push_back(&entry->object);
+      for (const auto& entry : world.view.of<api::Pod>().all()) pods.push_back(&entry->object);
       client::Plan plan = endpointsPlan(world.view, *world.get<api::Service>("ns", "web"), pods);
       if (plan.writes.empty()) return;
       world.apply(plan);
@@ -36,7 +36,7 @@ struct Endpoints : testing::Test {
   }
   std::vector<const api::EndpointSlice*> slices() {
     std::vector<const api::EndpointSlice*> out;
-    for (const auto& [key, entry] : world.view.of<api::EndpointSlice>().all()) out.push_back(&entry->object);
+    for (const auto& entry : world.view.of<api::EndpointSlice>().all()) out.push_back(&entry->object);
     return out;
   }
   TestWorld world{*parseTime("2026-01-01T00:00:00Z")};
@@ -114,10 +114,10 @@ TEST_F(Endpoints, theControllerFindsPodsByTheirLabels) {
       R"({"metadata":{"name":"q","namespace":"ns","labels":{"app":"db","all":"same"}},"status":{"phase":"Running","podIP":"10.0.0.8"}})");
   loop.runUntil(clock.now() + 1s);
   ASSERT_EQ(manager.view().of<api::EndpointSlice>().size(), 1u);
-  EXPECT_EQ(manager.view().of<api::EndpointSlice>().all().begin()->second->object.endpoints.size(), 1u);
+  EXPECT_EQ(manager.view().of<api::EndpointSlice>().all().front()->object.endpoints.size(), 1u);
   source.patch<api::Pod>("ns", "p", R"({"metadata":{"labels":{"app":"other"}}})");
   loop.runUntil(clock.now() + 1s);
-  EXPECT_EQ(manager.view().of<api::EndpointSlice>().all().begin()->second->object.endpoints.size(), 0u);
+  EXPECT_EQ(manager.view().of<api::EndpointSlice>().all().front()->object.endpoints.size(), 0u);
 }
 
 }  // namespace

@@ -29,65 +29,21 @@ struct SlimMetadata {
   }
 };
 
+struct SlimObject {
+  SlimMetadata metadata;
+  static constexpr auto describe() { return std::tuple{api::field("metadata", &SlimObject::metadata)}; }
+};
+
 SlimMetadata readMetadata(const std::string& bytes) {
-  json::Arena arena;
-  auto parsed = json::parse(arena, metadataText(bytes));
-  return parsed.ok() ? api::decode<SlimMetadata>(*parsed) : SlimMetadata{};
+  auto decoded = api::decodeText<SlimObject>(bytes);
+  return decoded.ok() ? std::move(decoded->metadata) : SlimMetadata{};
 }
 
 std::string answerKey(const OwnedObject& dependent, const api::OwnerReference& owner) {
   return dependent.key.namespace_ + "/" + owner.apiVersion + "/" + owner.kind + "/" + owner.name + "/" + owner.uid;
 }
 
-size_t skipString(std::string_view text, size_t at) {  // at the opening quote -> behind the closing one
-  for (++at; at < text.size() && text[at] != '"'; ++at)
-    if (text[at] == '\\') ++at;
-  return at + 1;
-}
-
-size_t skipValue(std::string_view text, size_t at) {
-  int depth = 0;
-  while (at < text.size()) {
-    char c = text[at];
-    if (c == '"') {
-      at = skipString(text, at);
-      if (depth == 0) return at;
-      continue;
-    }
-    if (c == '{' || c == '[')
-      ++depth;
-    else if (c == '}' || c == ']') {
-      if (depth == 0) return at;  // the end of a number, true, false or null
-      if (--depth == 0) return at + 1;
-    } else if (c == ',' && depth == 0) {
-      return at;
-    }
-    ++at;
-  }
-  return at;
-}
-
 }  // namespace
-
-std::string_view metadataText(std::string_view object) {
-  size_t at = object.find('{');
-  if (at == std::string_view::npos) return {};
-  ++at;
-  while (at < object.size()) {
-    at = object.find_first_of("\"}", at);
-    if (at == std::string_view::npos || object[at] == '}') return {};
-    size_t keyEnd = skipString(object, at);
-    bool found = object.substr(at, keyEnd - at) == "\"metadata\"";
-    at = object.find(':', keyEnd);
-    if (at == std::string_view::npos) return {};
-    at = object.find_first_not_of(" \t\r\n", at + 1);
-    if (at == std::string_view::npos) return {};
-    size_t end = skipValue(object, at);
-    if (found) return object.substr(at, end - at);
-    at = end;
-  }
-  return {};
-}
 
 /// One resource's informer, whose cache is the graph.
 class GarbageCollector::Feed final : public client::CacheBase {
@@ -96,7 +52,7 @@ class GarbageCollector::Feed final : public client::CacheBase {
       : collector_(collector), resource_(resource), informer_(collector.cluster_, collector.loop_, gvr, *this) {}
 
   client::Informer& informer() { return informer_; }
-  void put(const client::Object& object) override {
+  client::MetaPtr put(const client::Object& object) override {
     SlimMetadata meta = readMetadata(*object.bytes);
     client::Key key{object.namespace_, object.name};
     Known& known = known_[key];
@@ -108,6 +64,7 @@ class GarbageCollector::Feed final : public client::CacheBase {
                                                      .owners = std::move(meta.ownerReferences),
                                                      .finalizers = std::move(meta.finalizers),
                                                      .deleting = !meta.deletionTimestamp.empty()}));
+    return nullptr;  // nobody listens to this informer
   }
   void erase(const client::Key& key) override {
     auto it = known_.find(key);
@@ -125,7 +82,9 @@ class GarbageCollector::Feed final : public client::CacheBase {
     auto it = known_.find(key);
     return it == known_.end() ? 0 : it->second.version;
   }
-  const api::ObjectMeta* meta(const client::Key&) const override { return nullptr; }  // nobody listens to this informer
+  client::MetaPtr meta(const client::Key&) const override { return nullptr; }
+  size_t size() const override { return known_.size(); }
+  void trim() override {}
 
  private:
   struct Known {

@@ -52,8 +52,4 @@ class GarbageCollector {
   std::shared_ptr<bool> alive_;
 };
 
-/// The text of the top-level member "metadata" of a JSON object, found without parsing the rest; empty when there is
-/// none.
-std::string_view metadataText(std::string_view object);
-
 }  // namespace stoker::controllers

@@ -265,14 +265,6 @@ TEST_F(GarbageCollection, isCheapAtFiftyThousandObjects) {
   RecordProperty("seconds", std::to_string(seconds));
 }
 
-TEST(MetadataText, isFoundWithoutParsing) {
-  EXPECT_EQ(metadataText(R"({"data":{"metadata":"x","a":["}",1]},"kind":"C","metadata":{"name":"\"}"},"spec":1})"),
-            R"({"name":"\"}"})");
-  EXPECT_EQ(metadataText(R"({"a":1,"b":true,"metadata":{}})"), "{}");
-  EXPECT_EQ(metadataText(R"({"a":{}})"), "");
-  EXPECT_EQ(metadataText(""), "");
-}
-
 struct Namespaces : Fixture {
   NamespaceKeeper keeper{cluster, loop, kKinds, "PEM"};
 };

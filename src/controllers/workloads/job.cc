@@ -67,14 +67,11 @@ Plan releaseOrphan(const client::View& view, const std::string& ns, const std::s
 constexpr const char* kGoneKey = "gone:";
 
 /// The same for every pod of a Job that went: their deletion may have been seen before its.
-Plan releaseOrphans(const client::View& view, const std::string& ns, const std::string& job) {
+Plan releaseOrphans(const client::View& view, const std::string& ns, const std::string& jobUid) {
   Plan plan;
   plan.mode = client::Mode::Each;
-  for (const PodEntry& pod : view.of<api::Pod>().inNamespace(ns)) {
-    const api::OwnerReference* owner = pod->object.metadata.controller();
-    if (!owner || owner->kind != "Job" || owner->name != job) continue;
+  for (const PodEntry& pod : view.of<api::Pod>().ownedBy(jobUid))
     for (client::Write& write : releaseOrphan(view, ns, pod->object.metadata.name).writes) plan.add(std::move(write));
-  }
   return plan;
 }
 
@@ -494,7 +491,7 @@ class JobController final : public client::Controller {
   void setup(client::Watches& watches) override {
     watches.on<api::Job>([](const client::Key& key, const api::ObjectMeta* before, const api::ObjectMeta* after) {
       std::vector<client::Key> keys{key};
-      if (before && (!after || after->uid != before->uid)) keys.push_back({key.namespace_, kGoneKey + key.name});
+      if (before && (!after || after->uid != before->uid)) keys.push_back({key.namespace_, kGoneKey + before->uid});
       return keys;
     });
     auto ofJob = client::controllerKey("Job");

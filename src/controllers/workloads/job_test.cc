@@ -35,8 +35,8 @@ class World : public TestWorld {
   }
   std::vector<std::string> pods(const std::string& phase) const {
     std::vector<std::string> out;
-    for (const auto& [key, pod] : view.of<api::Pod>().all())
-      if (pod->object.status.phase == phase) out.push_back(key.name);
+    for (const auto& pod : view.of<api::Pod>().all())
+      if (pod->object.status.phase == phase) out.push_back(pod->raw.name);
     return out;
   }
   void phase(const std::string& pod, const std::string& phase, int code = 0) {
@@ -79,7 +79,7 @@ TEST(Job, runsToCompletionInWaves) {
   EXPECT_EQ(world.status().succeeded, 3);
   EXPECT_EQ(world.status().active, 0);
   EXPECT_FALSE(world.status().uncountedTerminatedPods.has_value());
-  for (const auto& [key, entry] : world.view.of<api::Pod>().all())
+  for (const auto& entry : world.view.of<api::Pod>().all())
     EXPECT_TRUE(entry->object.metadata.finalizers.empty());
 }
 
@@ -156,9 +156,10 @@ TEST(Job, podsThatWereDeletedBeforeItLoseTheirFinalizerWhenItGoes) {
   std::vector<std::string> pods = world.pods("Pending");
   ASSERT_EQ(pods.size(), 2u);
   for (const std::string& pod : pods) world.remove<api::Pod>("ns", pod);
-  EXPECT_TRUE(world.plan("gone:job").writes.empty()) << "the Job counts them while it is there";
+  std::string gone = "gone:" + world.get<api::Job>("ns", "job")->metadata.uid;
+  EXPECT_TRUE(world.plan(gone).writes.empty()) << "the Job counts them while it is there";
   world.remove<api::Job>("ns", "job");
-  world.apply(world.plan("gone:job"));
+  world.apply(world.plan(gone));
   for (const std::string& pod : pods) EXPECT_FALSE(world.has("", "pods", "ns", pod));
 }
 

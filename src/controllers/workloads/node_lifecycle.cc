@@ -47,7 +47,9 @@ class NodeLifecycle final : public client::Controller {
     watches.on<api::Lease>([](const client::Key& key, const api::ObjectMeta*, const api::ObjectMeta*) {
       return key.namespace_ == kLeaseNamespace ? std::vector{client::Key{"", key.name}} : std::vector<client::Key>{};
     });
-    watches.on<api::Pod>(client::selfKey);
+    watches.on<api::Pod>([&view = watches.view()](const client::Key& key, const auto*, const auto* after) {
+      return after && concerns(view, key) ? std::vector{key} : std::vector<client::Key>{};
+    });
   }
 
   client::Plan reconcile(const client::View& view, const client::Key& key, Time now) override {
@@ -71,6 +73,14 @@ class NodeLifecycle final : public client::Controller {
   }
 
  private:
+  /// Pods of a node without fault have nothing to fear; when one is found, the node's key looks at them all.
+  static bool concerns(const client::View& view, const client::Key& key) {
+    const api::Pod* pod = view.of<api::Pod>().get(key.namespace_, key.name);
+    if (!pod || pod->spec.nodeName.empty()) return false;
+    const api::Node* node = view.of<api::Node>().get("", pod->spec.nodeName);
+    return !node || !node->spec.taints.empty();
+  }
+
   /// When we last saw the node's Lease change, by our own clock. Only what the observer has seen itself counts: a
   /// platform that was down for an hour does not declare its nodes dead.
   struct Seen {

@@ -39,7 +39,7 @@ NodeAgent::NodeAgent(client::Cluster& cluster, client::Loop& loop, PodRuntime& r
       files_(files),
       prober_(prober),
       options_(prepared(std::move(options))),
-      events_(ids),
+      events_(cluster, loop, ids, "kubelet"),
       keeper_(cluster, loop, options_.nodes, options_.pressure),
       references_(cluster, loop,
                   [this](const std::string& uid) {
@@ -309,7 +309,7 @@ void NodeAgent::flush() {
         loop.post([link, waiting = std::move(waiting), results = std::move(results)] {
           if (!link->agent) return;
           for (size_t i = 0; i < waiting.size() && i < results.size(); ++i)
-            if (!waiting[i].first.empty()) link->agent->written(waiting[i].first, results[i], waiting[i].second);
+            link->agent->written(waiting[i].first, results[i], waiting[i].second);
         });
       });
 }

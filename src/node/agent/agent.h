@@ -16,8 +16,8 @@
 #include <unordered_map>
 
 #include "base/ids.h"
+#include "client/event_recorder.h"
 #include "client/informer.h"
-#include "node/agent/event_writer.h"
 #include "node/agent/files.h"
 #include "node/agent/image_map.h"
 #include "node/agent/lifecycle.h"
@@ -167,7 +167,7 @@ class NodeAgent {
   Files& files_;
   Prober* prober_;
   AgentOptions options_;
-  EventWriter events_;
+  client::EventRecorder events_;
   NodeKeeper keeper_;
   ReferenceStore references_;
   std::unique_ptr<ObjectWatch> pods_;
@@ -181,7 +181,7 @@ class NodeAgent {
   std::set<std::string> dirty_, down_;
   bool stepPosted_ = false, synced_ = false;
   struct Pending {
-    std::string uid;  // empty: nobody waits for the result
+    std::string uid;
     client::Write write;
   };
   std::vector<Pending> outbox_;

@@ -43,7 +43,7 @@ void NodeAgent::event(const podspec::Pod& pod, const std::string& type, const st
                       const std::string& message) {
   client::EventNote note{"v1",   "Pod",  pod.metadata.namespace_, pod.metadata.name, pod.metadata.uid, type,
                          reason, message};
-  outbox_.push_back({"", events_.write(note, pod.spec.nodeName, loop_.now())});
+  events_.record({note}, pod.spec.nodeName);
 }
 
 void NodeAgent::giveBack(Entry& entry) {
@@ -293,7 +293,7 @@ bool NodeAgent::prepare(Entry& entry, const podspec::Pod& pod) {
   references_.use(entry.uid, pod.metadata.namespace_, referencesOf(pod.spec));
   if (!references_.ready(entry.uid) || !prepareTokens(entry, pod)) return false;
   if (entry.volumesReady) return true;
-  auto plans = planVolumes(pod, factsOf(entry, pod), volumeRoot(entry));
+  auto plans = planVolumes(pod, factsOf(entry, pod), volumeRoot(entry), runtime_.memoryDirectory(entry.uid) + "/volumes");
   if (!plans.ok()) {
     mountFailed(entry, pod, plans.error().message);
     return false;
@@ -327,7 +327,7 @@ void NodeAgent::keepVolumes(Entry& entry, const podspec::Pod& pod) {
 
 void NodeAgent::refreshVolumes(Entry& entry, const podspec::Pod& pod) {
   if (!prepareTokens(entry, pod)) return;
-  auto plans = planVolumes(pod, factsOf(entry, pod), volumeRoot(entry));
+  auto plans = planVolumes(pod, factsOf(entry, pod), volumeRoot(entry), runtime_.memoryDirectory(entry.uid) + "/volumes");
   // An object that went away while the pod runs leaves its last content, as upstream does.
   if (!plans.ok()) return;
   for (VolumePlan& plan : *plans) {

@@ -172,13 +172,16 @@ TEST_P(Volumes, planned) {
       GetParam().volume + R"(}],"containers":[{"name":"c","resources":{"limits":{"cpu":"2"}}}]}})");
   auto with = facts();
   with.references.tokens["v/token"] = "T";
-  auto plans = planVolumes(pod, with, "/root");
+  auto plans = planVolumes(pod, with, "/root", "/memory");
   if (!GetParam().error.empty()) {
     ASSERT_FALSE(plans.ok());
     EXPECT_EQ(plans.error().message, GetParam().error);
     return;
   }
   ASSERT_TRUE(plans.ok()) << plans.error().message;
+  const VolumePlan& plan = (*plans)[0];
+  if (plan.kind == VolumePlan::Kind::HostPath) return;
+  EXPECT_EQ(plan.path, hasApiContent(plan) ? "/memory/v" : "/root/v");
   std::map<std::string, std::string> files;
   for (const auto& file : (*plans)[0].files) files[fmt::format("{}:{:o}", file.path, file.mode)] = file.content;
   EXPECT_EQ(files, GetParam().files);

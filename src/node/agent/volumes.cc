@@ -114,7 +114,8 @@ std::string unsupportedType(const podspec::Volume& volume) {
 
 }  // namespace
 
-Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFacts& facts, const std::string& root) {
+Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFacts& facts, const std::string& root,
+                                            const std::string& memoryRoot) {
   std::vector<VolumePlan> out;
   for (const auto& volume : pod.spec.volumes) {
     VolumePlan plan;
@@ -164,6 +165,7 @@ Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFa
                       "downwardAPI or projected",
                       volume.name, unsupportedType(volume)));
     }
+    if (hasApiContent(plan)) plan.path = memoryRoot + "/" + volume.name;
     out.push_back(std::move(plan));
   }
   return out;

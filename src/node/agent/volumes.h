@@ -19,9 +19,10 @@ struct VolumePlan {
   std::vector<VolumeFile> files;
 };
 
-/// The volumes of a pod under `root`, in order. NotFound: a ConfigMap, Secret or key that is not optional is missing;
+/// The volumes of a pod under `root`, in order; those with content from the API under `memoryRoot`. NotFound: a ConfigMap, Secret or key that is not optional is missing;
 /// Invalid: a volume type that this node does not have, a path that leaves its volume.
-Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFacts& facts, const std::string& root);
+Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFacts& facts, const std::string& root,
+                                            const std::string& memoryRoot);
 
 /// Only volumes whose content comes from the API, for refreshing them while the pod runs.
 bool hasApiContent(const VolumePlan& plan);

@@ -148,10 +148,7 @@ int Netlink::createBridge(const std::string& name) {
 
 int Netlink::createVeth(const std::string& name, int masterIndex, const std::string& peerName, int peerNetns) {
   Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-  ifinfomsg link{};
-  link.ifi_flags = IFF_UP;
-  link.ifi_change = IFF_UP;
-  message.fixed(link);
+  message.fixed(ifinfomsg{});
   message.attribute(IFLA_IFNAME, name);
   message.attribute(IFLA_MASTER, static_cast<uint32_t>(masterIndex));
   const uint32_t info = message.begin(IFLA_LINKINFO);
@@ -182,6 +179,22 @@ int Netlink::setUp(int index) {
   link.ifi_change = IFF_UP;
   message.fixed(link);
   return request(message);
+}
+
+int Netlink::setUpQuietly(int index) {
+  // Flags are applied before this attribute, so it needs a message of its own.
+  Message message(RTM_SETLINK, 0);
+  ifinfomsg link{};
+  link.ifi_index = index;
+  message.fixed(link);
+  const uint32_t families = message.begin(IFLA_AF_SPEC);
+  const uint32_t family = message.begin(AF_INET6);
+  const uint8_t mode = IN6_ADDR_GEN_MODE_NONE;
+  message.attribute(IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof mode);
+  message.end(family);
+  message.end(families);
+  static_cast<void>(request(message));  // fails where the kernel has no IPv6, which is as quiet
+  return setUp(index);
 }
 
 int Netlink::addAddress(int index, const Ipv4Prefix& address) {

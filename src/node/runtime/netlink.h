@@ -42,11 +42,14 @@ class Netlink {
   // Each returns 0 or an errno.
   int openError() const { return openError_; }
   int createBridge(const std::string& name);
-  /// A veth pair: `name` here, attached to bridge `masterIndex` and up; `peerName` in the network namespace of
+  /// A veth pair, down: `name` here, attached to bridge `masterIndex`; `peerName` in the network namespace of
   /// `peerNetns` (an open descriptor).
   int createVeth(const std::string& name, int masterIndex, const std::string& peerName, int peerNetns);
   int deleteLink(const std::string& name);
   int setUp(int index);
+  /// The same without an IPv6 address of its own making: nobody uses it, and its duplicate address detection and
+  /// multicast reports, flooded to every port of the bridge, would cost more than the pod's process.
+  int setUpQuietly(int index);
   int addAddress(int index, const Ipv4Prefix& address);
   int addDefaultRoute(uint32_t gateway, int index);
   /// The interface index of `name`; 0 when there is none.

@@ -163,7 +163,7 @@ Result<std::unique_ptr<PodNetwork>> PodNetwork::open(const std::string& dataDire
   }
   const int address = netlink.addAddress(index, {network->subnet_.first() + 1, network->subnet_.length});
   if (address != 0 && address != EEXIST) return networkError("cannot set the address of " + network->bridge_, address);
-  if (int error = netlink.setUp(index)) return networkError("cannot bring up " + network->bridge_, error);
+  if (int error = netlink.setUpQuietly(index)) return networkError("cannot bring up " + network->bridge_, error);
   network->masquerade_ = network->setUpMasquerade(netlink);
   return network;
 }

@@ -35,6 +35,9 @@ constexpr int kMaxEvents = 64;
 // A supervisor answers in well under a millisecond; a machine at its limits may take long to schedule it.
 constexpr int kRecoverPatienceMillis = 10000;
 
+// Among the pods' directories, so that it is seen where they are; no pod has such a uid.
+constexpr const char* kMemory = ".memory";
+
 std::string nameUpTo63(const PodSandboxSpec& spec) {
   std::string hostname = (spec.hostname.empty() ? spec.name : spec.hostname).substr(0, 63);
   while (!hostname.empty() && (hostname.back() == '-' || hostname.back() == '.')) hostname.pop_back();
@@ -73,6 +76,7 @@ struct ProcessRuntime::Impl {
   std::unique_ptr<PodNetwork> network;
   std::unique_ptr<IpAllocator> addresses;
   bool userNamespace = false;
+  bool memory = false;  ///< a tmpfs is mounted at kMemory
   Listener listener;
 
   int epoll = -1;
@@ -89,6 +93,9 @@ struct ProcessRuntime::Impl {
 
   ~Impl();
   std::string directory(const std::string& uid) const { return options.dataDirectory + "/pods/" + uid; }
+  std::string memoryDirectory(const std::string& uid) const {
+    return memory ? options.dataDirectory + "/pods/" + kMemory + "/" + uid : directory(uid);
+  }
   void post(std::function<void()> job);
   void loop();
   void emit(const std::string& uid, decltype(PodEvent::what) what) {
@@ -269,6 +276,11 @@ Result<std::vector<RecoveredPod>> ProcessRuntime::recover() {
     }
     recovered.push_back(impl.recoverDead(uid, pod));
   }
+  if (impl.memory) {
+    std::error_code ignored;
+    for (const auto& left : std::filesystem::directory_iterator(root + "/" + kMemory, ignored))
+      if (!impl.pods.contains(left.path().filename().string())) removeDirectoryTree(left.path().string());
+  }
   impl.thread = std::thread([&impl] { impl.loop(); });
   return recovered;
 }
@@ -395,6 +407,7 @@ void ProcessRuntime::Impl::removeFiles(const std::string& uid) {
   pool->submit([this, uid] {
     removePodCgroups(cgroups, uid);
     removeDirectoryTree(directory(uid));
+    if (memory) removeDirectoryTree(memoryDirectory(uid));
     post([this, uid] {
       if (addresses) addresses->release(uid);
       pods.erase(uid);
@@ -514,6 +527,11 @@ Result<void> sharePods(const std::string& pods) {
     return Error(
         Reason::Forbidden,
         std::string("volumes in memory are on disk: the pods' directory cannot be shared: ") + std::strerror(errno));
+  const std::string memory = pods + "/" + kMemory;
+  STOKER_CHECK(makeDirectories(memory, 0700));
+  if (mounts.find(" " + memory + " ") == std::string::npos &&
+      ::mount("tmpfs", memory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") != 0)
+    return Error(Reason::Forbidden, std::string("secrets and tokens are on disk: no tmpfs can be mounted: ") + std::strerror(errno));
   return {};
 }
 
@@ -547,6 +565,8 @@ Result<std::unique_ptr<ProcessRuntime>> ProcessRuntime::create(ProcessRuntimeOpt
   if (privileges.root) {
     if (Result<void> shared = sharePods(options.dataDirectory + "/pods"); !shared.ok())
       can.missing.push_back(shared.error().message);
+    else
+      impl->memory = true;
     impl->cgroups = openCgroups(options.instanceId);
     can.missing.insert(can.missing.end(), impl->cgroups.missing.begin(), impl->cgroups.missing.end());
   }
@@ -583,6 +603,7 @@ Result<std::unique_ptr<ProcessRuntime>> ProcessRuntime::create(ProcessRuntimeOpt
 void ProcessRuntime::setListener(Listener listener) { impl_->listener = std::move(listener); }
 const RuntimeCapabilities& ProcessRuntime::capabilities() const { return impl_->capabilities; }
 std::string ProcessRuntime::podDirectory(const std::string& podUid) const { return impl_->directory(podUid); }
+std::string ProcessRuntime::memoryDirectory(const std::string& podUid) const { return impl_->memoryDirectory(podUid); }
 
 void ProcessRuntime::ensurePod(PodSandboxSpec spec) {
   // Here, so that the agent may put volumes into it at once.

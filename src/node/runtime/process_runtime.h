@@ -43,6 +43,7 @@ class ProcessRuntime final : public PodRuntime {
   Result<std::vector<RecoveredPod>> recover() override;
   const RuntimeCapabilities& capabilities() const override;
   std::string podDirectory(const std::string& podUid) const override;
+  std::string memoryDirectory(const std::string& podUid) const override;
   void ensurePod(PodSandboxSpec spec) override;
   void startContainer(const std::string& podUid, ContainerSpec spec) override;
   void stopContainer(const std::string& podUid, const std::string& name, int graceSeconds) override;

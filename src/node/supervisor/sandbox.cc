@@ -44,7 +44,9 @@ Problem joinBridge(Netlink& host, const PodNetworkSpec& spec) {
   }
   address.length = spec.prefixLength;
   if (int e = pod.addAddress(index, address)) return netProblem("cannot set address " + spec.ip, e);
-  if (int e = pod.setUp(index)) return netProblem("cannot bring up eth0", e);
+  if (int e = pod.setUpQuietly(index)) return netProblem("cannot bring up eth0", e);
+  if (int e = host.setUpQuietly(host.linkIndex(spec.hostInterface)))
+    return netProblem("cannot bring up " + spec.hostInterface, e);
   if (int e = pod.addDefaultRoute(gateway, index)) return netProblem("cannot set the default route", e);
   // As container engines do, so that a program without root may listen on port 80 and ping.
   writeExisting("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");

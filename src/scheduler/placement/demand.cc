@@ -86,14 +86,15 @@ DemandId Demands::of(const api::GangRole& role) {
 DemandId Demands::of(const api::PodSpec& pod) {
   std::string key = requestsKey(pod) + '\3' + constraintKey(pod.nodeSelector, pod.affinity.root, pod.tolerations);
   if (auto it = byText_.find(key); it != byText_.end()) return it->second;
-  DemandId id = intern(Amounts(amountsOf(pod)), pod.nodeSelector, pod.affinity.root, pod.tolerations);
+  DemandId id = intern(*requests_.of(pod), pod.nodeSelector, pod.affinity.root, pod.tolerations);
   return byText_[std::move(key)] = id;
 }
 
-const Amounts& Demands::amountsOf(const api::PodSpec& pod) {
-  auto [it, fresh] = amountsByText_.try_emplace(requestsKey(pod));
-  if (fresh) it->second = resources_.ofPod(device::podRequests(pod));
-  return it->second;
+std::shared_ptr<const Amounts> Requests::of(const api::PodSpec& pod) {
+  if (byText_.size() >= kMaxKnown) byText_.clear();
+  auto& known = byText_[requestsKey(pod)];
+  if (!known) known = std::make_shared<const Amounts>(resources_.ofPod(device::podRequests(pod)));
+  return known;
 }
 
 }  // namespace stoker::scheduler

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <string>
 #include <unordered_map>
 
@@ -23,13 +24,23 @@ struct Demand {
   bool wantsCards = false;
 };
 
+/// What pods take, each set of requests read once.
+class Requests {
+ public:
+  explicit Requests(Resources& resources) : resources_(resources) {}
+  std::shared_ptr<const Amounts> of(const api::PodSpec& pod);
+
+ private:
+  static constexpr size_t kMaxKnown = 4096;  ///< then all are forgotten: it only costs reading them again
+  Resources& resources_;
+  std::unordered_map<std::string, std::shared_ptr<const Amounts>> byText_;
+};
+
 class Demands {
  public:
-  explicit Demands(Resources& resources) : resources_(resources) {}
+  explicit Demands(Resources& resources) : resources_(resources), requests_(resources) {}
   DemandId of(const api::GangRole& role);
   DemandId of(const api::PodSpec& pod);
-  /// Only the amounts: for pods that have their node. Valid until the next call.
-  const Amounts& amountsOf(const api::PodSpec& pod);
 
   size_t size() const { return demands_.size(); }
   const Demand& operator[](DemandId id) const { return demands_[id]; }
@@ -40,12 +51,12 @@ class Demands {
   DemandId intern(Amounts amounts, const std::map<std::string, std::string>& nodeSelector, json::Value affinity,
                   const std::vector<api::Toleration>& tolerations);
   Resources& resources_;
+  Requests requests_;
   std::deque<Demand> demands_;
   std::deque<Constraint> constraints_;
   std::unordered_map<std::string, DemandId> byText_;     ///< raw texts of a pod or role -> class
   std::unordered_map<std::string, DemandId> byMeaning_;  ///< amounts and constraint -> class
   std::unordered_map<std::string, ConstraintId> constraintByText_;
-  std::unordered_map<std::string, Amounts> amountsByText_;
 };
 
 }  // namespace stoker::scheduler

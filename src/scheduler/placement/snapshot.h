@@ -26,6 +26,9 @@ class Snapshot {
     device::CardLedger::Mark cards;
   };
 
+  /// `resources`: ids that are known already; more may come.
+  explicit Snapshot(Resources resources = {}) : resources_(std::move(resources)) {}
+
   // ---- filling ----
   NodeId addNode(NodePtr node);
   /// What something that is already there takes; more than the node has is possible. `cards` (kCardsAnnotation's form)
