@@ -48,7 +48,7 @@ TEST(Time, goDurations) {
 }
 
 TEST(Strings, base64) {
-  for (std::string text : {"", "a", "ab", "abc", std::string("\0\xff\x10", 3).c_str()}) {
+  for (const std::string& text : {std::string(), std::string("a"), std::string("ab"), std::string("abc"), std::string("\0\xff\x10", 3)}) {
     EXPECT_EQ(base64Decode(base64Encode(text)), text);
     EXPECT_EQ(base64UrlDecode(base64UrlEncode(text)), text);
   }

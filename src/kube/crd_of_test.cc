@@ -109,7 +109,8 @@ TEST(CrdOf, isAcceptedAsAKindWithTheseRules) {
   for (const Cause& cause : validate(*kind.schema, coerced->value)) fields.push_back(cause.field);
   std::sort(fields.begin(), fields.end());
   EXPECT_EQ(fields, (std::vector<std::string>{"spec.colour", "spec.parts[1]", "spec.replicas"}));
-  json::Value filled = applyDefaults(arena, *kind.schema, json::parseDoc(R"({"spec":{"replicas":1}})")->root);
+  auto sparse = *json::parseDoc(R"({"spec":{"replicas":1}})");
+  json::Value filled = applyDefaults(arena, *kind.schema, sparse.root);
   EXPECT_EQ(filled.at({"spec", "colour"}).asString(), "red");
   EXPECT_TRUE(filled.at({"spec", "on"}).asBool());
 }

@@ -182,7 +182,10 @@ Result<PodUsage> SimulatedRuntime::usage(const std::string& uid) const {
 
 void SimulatedRuntime::loseSupervisor(const std::string& uid) {
   Pod& pod = pods_.at(uid);
-  while (!pod.running.empty()) exit(uid, pod.running.begin()->first, 128 + kSigKill, 0, "ContainerStatusUnknown");
+  while (!pod.running.empty()) {
+    std::string name = pod.running.begin()->first;  // `exit` erases what it stands in
+    exit(uid, name, 128 + kSigKill, 0, "ContainerStatusUnknown");
+  }
   end(uid);
 }
 
