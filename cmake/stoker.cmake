@@ -47,6 +47,8 @@ function(stoker_target target)
   target_precompile_headers(${target} REUSE_FROM stoker_pch)
 endfunction()
 
+add_custom_target(unit_tests)  # all programs of tests beside the sources
+
 # stoker_library(NAME [DEPS folders...] [LIBS external...]): src/NAME/**.cc -> stoker_NAME, *_test.cc -> NAME_test.
 function(stoker_library name)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
@@ -67,6 +69,7 @@ function(stoker_library name)
     add_executable(${name}_test ${tests})
     stoker_target(${name}_test)
     target_link_libraries(${name}_test PRIVATE stoker_${name} GTest::gtest GTest::gtest_main)
+    add_dependencies(unit_tests ${name}_test)
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS unit TIMEOUT 300)
   endif()
 endfunction()

@@ -63,4 +63,7 @@ struct Job {
   }
 };
 
+#define STOKER_BATCH_STRUCTS(X) X(Job::Spec) X(Job::Status) X(Job)
+STOKER_BATCH_STRUCTS(STOKER_DECLARE_CODEC)
+
 }  // namespace stoker::api

@@ -113,8 +113,8 @@ T decode(json::Value value) {
   return out;
 }
 
-/// Reads the value that comes next, as decodeInto does from a tree. `partly`: a struct's text need not be read further than
-/// to the last of its members.
+/// Reads the value that comes next, as decodeInto does from a tree. `partly`: a struct's text need not be read further
+/// than to the last of its members.
 template <class T>
 void readInto(json::Reader& in, T& out, bool partly = false) {
   json::Type type = in.type();
@@ -135,7 +135,8 @@ void readInto(json::Reader& in, T& out, bool partly = false) {
     if (type == json::Type::Number) decodeInto(json::Value::rawNumber(text), out);
   } else if constexpr (std::is_same_v<T, Time>) {
     std::string_view text = in.skip();  // times have no escapes
-    if (type == json::Type::String && text.size() > 2) decodeInto(json::Value::rawString(text.substr(1, text.size() - 2)), out);
+    if (type == json::Type::String && text.size() > 2)
+      decodeInto(json::Value::rawString(text.substr(1, text.size() - 2)), out);
   } else if constexpr (std::is_same_v<T, Raw>) {
     auto doc = json::parseDoc(in.skip());
     out = doc.ok() && !doc->root.isNull() ? std::move(*doc) : Raw{};
@@ -271,6 +272,18 @@ json::Value encode(json::Arena& arena, const T& value) {
     return out.build();
   }
 }
+
+// What stands above is compiled for our kinds once, in codec.cc: each header lists its structs and declares that here.
+#define STOKER_DECLARE_CODEC(T)                                  \
+  extern template void decodeInto<T>(json::Value, T&);           \
+  extern template void readInto<T>(json::Reader&, T&, bool);     \
+  extern template json::Value encode<T>(json::Arena&, const T&); \
+  extern template bool isEmpty<T>(const T&);
+#define STOKER_DEFINE_CODEC(T)                            \
+  template void decodeInto<T>(json::Value, T&);           \
+  template void readInto<T>(json::Reader&, T&, bool);     \
+  template json::Value encode<T>(json::Arena&, const T&); \
+  template bool isEmpty<T>(const T&);
 
 /// Canonical text of a struct.
 template <class T>

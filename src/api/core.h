@@ -292,4 +292,11 @@ struct PriorityClass {
   }
 };
 
+// clang-format off
+#define STOKER_CORE_STRUCTS(X) X(ResourceRequirements) X(ContainerPort) X(Container) X(Toleration) X(PodSpec) \
+  X(ContainerState) X(ContainerStatus) X(PodStatus) X(Pod) X(Taint) X(NodeSpec) X(NodeStatus) X(Node) X(Namespace) \
+  X(ServicePort) X(Service) X(Lease) X(PriorityClass)
+// clang-format on
+STOKER_CORE_STRUCTS(STOKER_DECLARE_CODEC)
+
 }  // namespace stoker::api

@@ -84,4 +84,9 @@ struct Endpoints {
   }
 };
 
+#define STOKER_DISCOVERY_STRUCTS(X) \
+  X(ObjectReference)                \
+  X(EndpointConditions) X(Endpoint) X(EndpointPort) X(EndpointSlice) X(EndpointAddress) X(EndpointSubset) X(Endpoints)
+STOKER_DISCOVERY_STRUCTS(STOKER_DECLARE_CODEC)
+
 }  // namespace stoker::api

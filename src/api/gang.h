@@ -112,4 +112,7 @@ struct Gang {
   }
 };
 
+#define STOKER_GANG_STRUCTS(X) X(GangRole) X(GangSpec) X(GangPlacement) X(GangVerdict) X(GangStatus) X(Gang)
+STOKER_GANG_STRUCTS(STOKER_DECLARE_CODEC)
+
 }  // namespace stoker::api

@@ -97,4 +97,7 @@ struct Gvk {
   const char* resource;
 };
 
+#define STOKER_META_STRUCTS(X) X(OwnerReference) X(ObjectMeta) X(Condition)
+STOKER_META_STRUCTS(STOKER_DECLARE_CODEC)
+
 }  // namespace stoker::api

@@ -130,4 +130,9 @@ struct PyTorchJob {
   }
 };
 
+#define STOKER_TRAINING_STRUCTS(X) \
+  X(ReplicaSpec)                   \
+  X(SchedulingPolicy) X(RunPolicy) X(ReplicaStatus) X(JobStatus) X(ElasticPolicy) X(PyTorchJobSpec) X(PyTorchJob)
+STOKER_TRAINING_STRUCTS(STOKER_DECLARE_CODEC)
+
 }  // namespace stoker::api

@@ -48,7 +48,8 @@ TEST(Time, goDurations) {
 }
 
 TEST(Strings, base64) {
-  for (const std::string& text : {std::string(), std::string("a"), std::string("ab"), std::string("abc"), std::string("\0\xff\x10", 3)}) {
+  for (const std::string& text :
+       {std::string(), std::string("a"), std::string("ab"), std::string("abc"), std::string("\0\xff\x10", 3)}) {
     EXPECT_EQ(base64Decode(base64Encode(text)), text);
     EXPECT_EQ(base64UrlDecode(base64UrlEncode(text)), text);
   }

@@ -4,9 +4,9 @@
 // (informer.h), read by reconcile functions through a View. Lives on one Loop; no locks.
 //
 // Kinds of which there may be a hundred thousand (T::numerous) are kept as the bytes that the store holds anyway, and
-// decoded when they are read: a pod's struct is three times as large as what the store adds to its bytes. The decoded form
-// stays until kDecodedKept others have been decoded. Who needs something of all of them on every pass keeps it in a
-// Follower.
+// decoded when they are read: a pod's struct is three times as large as what the store adds to its bytes. The decoded
+// form stays until kDecodedKept others have been decoded. Who needs something of all of them on every pass keeps it in
+// a Follower.
 #pragma once
 
 #include <algorithm>
@@ -21,6 +21,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "api/batch.h"
+#include "api/discovery.h"
+#include "api/gang.h"
+#include "api/training.h"
 #include "client/cluster.h"
 
 namespace stoker::client {
@@ -59,8 +63,8 @@ class CacheBase {
   virtual void trim() = 0;
 };
 
-/// Is told of every change of a cache, and so can keep what would cost too much to compute anew from all objects. What it
-/// holds is a function of the cache's content alone.
+/// Is told of every change of a cache, and so can keep what would cost too much to compute anew from all objects. What
+/// it holds is a function of the cache's content alone.
 template <class T>
 class Follower {
  public:
@@ -276,6 +280,19 @@ class Cache final : public CacheBase {
   IndexMap byOwner_, byNode_;
   std::vector<Follower<T>*> followers_;
 };
+
+// Compiled once, in cache.cc.
+extern template class Cache<api::Pod>;
+extern template class Cache<api::Node>;
+extern template class Cache<api::Namespace>;
+extern template class Cache<api::Service>;
+extern template class Cache<api::Lease>;
+extern template class Cache<api::PriorityClass>;
+extern template class Cache<api::Job>;
+extern template class Cache<api::EndpointSlice>;
+extern template class Cache<api::Endpoints>;
+extern template class Cache<api::Gang>;
+extern template class Cache<api::PyTorchJob>;
 
 /// The caches of a process by type: what reconcile functions read.
 class View {

@@ -10,7 +10,8 @@
 namespace stoker::json {
 namespace {
 
-/// The first quote or backslash in [at, end), or end. Most strings are short: sixteen bytes at a time beat memchr's set-up.
+/// The first quote or backslash in [at, end), or end. Most strings are short: sixteen bytes at a time beat memchr's
+/// set-up.
 const char* findQuote(const char* at, const char* end) {
 #ifdef __SSE2__
   const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
@@ -32,9 +33,9 @@ size_t countBits(uint64_t x) {  // std::popcount is a call where the instruction
 }
 #endif
 
-/// Behind the bracket that closes the one at `at`; null when there is none. Only quotes and brackets matter: what stands
-/// between them has been checked by whoever stored it. Sixty-four bytes are looked at together, without a branch for each
-/// string, because branches that nobody can foresee are what a scan spends its time on.
+/// Behind the bracket that closes the one at `at`; null when there is none. Only quotes and brackets matter: what
+/// stands between them has been checked by whoever stored it. Sixty-four bytes are looked at together, without a branch
+/// for each string, because branches that nobody can foresee are what a scan spends its time on.
 const char* passContainer(const char* at, const char* end) {
   size_t depth = 0;
   bool inside = false;  // a string
@@ -47,14 +48,17 @@ const char* passContainer(const char* at, const char* end) {
       __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at) + i);
       // '[' | 0x20 is '{', ']' | 0x20 is '}', and no other character of JSON outside strings becomes one of them.
       __m128i folded = _mm_or_si128(block, lower);
-      auto bits = [i](__m128i hit) { return static_cast<uint64_t>(static_cast<unsigned>(_mm_movemask_epi8(hit))) << (16 * i); };
+      auto bits = [i](__m128i hit) {
+        return static_cast<uint64_t>(static_cast<unsigned>(_mm_movemask_epi8(hit))) << (16 * i);
+      };
       quotes |= bits(_mm_cmpeq_epi8(block, quote));
       slashes |= bits(_mm_cmpeq_epi8(block, slash));
       opens |= bits(_mm_cmpeq_epi8(folded, open));
       closes |= bits(_mm_cmpeq_epi8(folded, close));
     }
     if (slashes != 0) break;  // by hand from here: escapes are rare
-    uint64_t within = quotes;  // after this, bit i says whether byte i stands in a string: the parity of the quotes up to it
+    uint64_t within =
+        quotes;  // after this, bit i says whether byte i stands in a string: the parity of the quotes up to it
     for (int shift = 1; shift < 64; shift *= 2) within ^= within << shift;
     if (inside) within = ~within;
     opens &= ~within;

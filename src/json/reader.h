@@ -24,8 +24,8 @@ class Reader {
   /// The type of the value that comes next; Null after a failure.
   Type type();
 
-  /// The value that comes next must be an object; then `member` moves to each of its members in turn, whose value is to be
-  /// read or skipped. `key` is valid until the next call.
+  /// The value that comes next must be an object; then `member` moves to each of its members in turn, whose value is to
+  /// be read or skipped. `key` is valid until the next call.
   void beginObject();
   bool member(std::string_view& key);
   /// The same for an array.

@@ -6,7 +6,8 @@ namespace stoker::json {
 namespace {
 
 TEST(Reader, takesWhatIsAskedForAndPassesOverTheRest) {
-  Reader in(R"( {"a" : {"x":["}","\"",{"y":"\\"}]}, "name":"web\n\u00e9", "n":-1.5e3,"yes":true,"list":[1,"two",[3],null] } )");
+  Reader in(
+      R"( {"a" : {"x":["}","\"",{"y":"\\"}]}, "name":"web\n\u00e9", "n":-1.5e3,"yes":true,"list":[1,"two",[3],null] } )");
   std::string_view key;
   std::string name, number, seen;
   bool yes = false;
@@ -48,8 +49,8 @@ TEST(Reader, emptyContainersHaveNoElements) {
 }
 
 TEST(Reader, malformedTextEndsReading) {
-  for (const char* text : {"", "[", "{", R"({"a")", R"({"a":)", R"({"a":"b)", R"({"a":"b\")", R"({"a":{"b":1)", R"({1:2})", R"({"a" 1})",
-                           R"({"a":"\q"})", R"({"\q":1})"}) {
+  for (const char* text : {"", "[", "{", R"({"a")", R"({"a":)", R"({"a":"b)", R"({"a":"b\")", R"({"a":{"b":1)",
+                           R"({1:2})", R"({"a" 1})", R"({"a":"\q"})", R"({"\q":1})"}) {
     Reader in(text);
     std::string_view key;
     std::string value;

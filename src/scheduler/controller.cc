@@ -114,7 +114,8 @@ void SchedulerController::setup(client::Watches& watches) {
   // Follower first: it has seen a change when the handler is asked.
   PodIndex& pods = watches.follow<PodIndex>();
   watches.on<api::Pod>([&pods, seen = uint64_t{0}](const auto&, const auto*, const auto*) mutable {
-    return std::exchange(seen, pods.version()) == pods.version() ? std::vector<client::Key>{} : std::vector{client::Key{}};
+    return std::exchange(seen, pods.version()) == pods.version() ? std::vector<client::Key>{}
+                                                                 : std::vector{client::Key{}};
   });
 }
 

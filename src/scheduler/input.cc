@@ -168,8 +168,7 @@ class Reader {
     int32_t index = want.missing.back();
     const PodFacts* pod = podOf(gang, podName(role, index));
     if (!pod || pod->refusal.empty()) return;
-    if (auto node = input_.snapshot->find(pod->node))
-      item.refused[{want.role, index}].push_back({*node, pod->refusal});
+    if (auto node = input_.snapshot->find(pod->node)) item.refused[{want.role, index}].push_back({*node, pod->refusal});
   }
 
   void readPod(const PodFacts& pod) {

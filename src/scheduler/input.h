@@ -31,8 +31,8 @@ struct Input {
   Queues queues;
 };
 
-/// Reads Node, Gang and PodIndex (pods.h). When nothing is queued the snapshot's usage is left out: there is nothing to decide with
-/// it.
+/// Reads Node, Gang and PodIndex (pods.h). When nothing is queued the snapshot's usage is left out: there is nothing to
+/// decide with it.
 Input buildInput(const client::View& view, const InputOptions& options);
 
 /// "<podNamePrefix>-<index>".

@@ -1,7 +1,7 @@
 // pods.h
 //
-// Of every pod what a pass needs, kept while pods come and go: a pass reads these few words instead of 100,000 pods, and is
-// not even run for a change that does not matter to it (an address, a container's state).
+// Of every pod what a pass needs, kept while pods come and go: a pass reads these few words instead of 100,000 pods,
+// and is not even run for a change that does not matter to it (an address, a container's state).
 #pragma once
 
 #include "client/cache.h"

@@ -485,7 +485,8 @@ TEST(Schedule, neverOverfullNeverPartialOverManySeeds) {
       }
       for (const auto& e : w.view.of<api::Gang>().all()) {
         const api::Gang& gang = e->object;
-        if (gang.spec.suspended || gang.spec.finished || everLost.contains(e->raw.name) || gang.status.placement.empty())
+        if (gang.spec.suspended || gang.spec.finished || everLost.contains(e->raw.name) ||
+            gang.status.placement.empty())
           continue;
         for (const auto& role : gang.spec.roles) {
           auto have = std::count_if(gang.status.placement.begin(), gang.status.placement.end(),

@@ -36,8 +36,8 @@ Error tooLarge(Revision wanted, Revision current) {
   return error;
 }
 
-/// The keys are sorted where they lie side by side: each lies in a cache line of its own otherwise, and with 100,000 objects
-/// that is most of the time.
+/// The keys are sorted where they lie side by side: each lies in a cache line of its own otherwise, and with 100,000
+/// objects that is most of the time.
 void sortByKey(std::vector<VersionPtr>& versions) {
   std::string keys;
   std::vector<std::pair<size_t, size_t>> at;  // offset, length
@@ -48,7 +48,8 @@ void sortByKey(std::vector<VersionPtr>& versions) {
   }
   std::vector<std::pair<std::string_view, uint32_t>> order;
   order.reserve(versions.size());
-  for (uint32_t i = 0; i < versions.size(); ++i) order.emplace_back(std::string_view(keys).substr(at[i].first, at[i].second), i);
+  for (uint32_t i = 0; i < versions.size(); ++i)
+    order.emplace_back(std::string_view(keys).substr(at[i].first, at[i].second), i);
   auto middle = order.begin() + static_cast<ptrdiff_t>(order.size() / 2);
   auto policy = order.size() < 10'000 ? std::launch::deferred : std::launch::async;
   auto half = std::async(policy, [&] { std::sort(middle, order.end()); });

@@ -25,6 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   require(json::print(json::clone(other, *value)) == printed, "a copy is equal", printed);
   auto decoded = api::decodeText<api::Pod>(printed);
   require(decoded.ok(), "what is printed can be decoded", printed);
-  require(api::encodeText(*decoded) == api::encodeText(api::decode<api::Pod>(*value)), "decoding text is decoding the tree", printed);
+  require(api::encodeText(*decoded) == api::encodeText(api::decode<api::Pod>(*value)),
+          "decoding text is decoding the tree", printed);
   return 0;
 }

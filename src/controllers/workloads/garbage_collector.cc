@@ -113,8 +113,8 @@ void GarbageCollector::addResource(const CollectedResource& resource) {
   size_t index = graph_.addResource(resource);
   feeds_.push_back(std::make_unique<Feed>(*this, index, resource.resource));
   if (!started_) return;
-  // Children of this kind were left alone so far, for nobody knew it. Those whose owner went before this list began hear of
-  // it from no event.
+  // Children of this kind were left alone so far, for nobody knew it. Those whose owner went before this list began
+  // hear of it from no event.
   feeds_.back()->informer().onSynced([this] { look(graph_.candidates()); });
   feeds_.back()->informer().start();
 }

@@ -79,8 +79,7 @@ TEST(Job, runsToCompletionInWaves) {
   EXPECT_EQ(world.status().succeeded, 3);
   EXPECT_EQ(world.status().active, 0);
   EXPECT_FALSE(world.status().uncountedTerminatedPods.has_value());
-  for (const auto& entry : world.view.of<api::Pod>().all())
-    EXPECT_TRUE(entry->object.metadata.finalizers.empty());
+  for (const auto& entry : world.view.of<api::Pod>().all()) EXPECT_TRUE(entry->object.metadata.finalizers.empty());
 }
 
 TEST(Job, indexedPodsHaveAnIndexEach) {

@@ -293,7 +293,8 @@ bool NodeAgent::prepare(Entry& entry, const podspec::Pod& pod) {
   references_.use(entry.uid, pod.metadata.namespace_, referencesOf(pod.spec));
   if (!references_.ready(entry.uid) || !prepareTokens(entry, pod)) return false;
   if (entry.volumesReady) return true;
-  auto plans = planVolumes(pod, factsOf(entry, pod), volumeRoot(entry), runtime_.memoryDirectory(entry.uid) + "/volumes");
+  auto plans =
+      planVolumes(pod, factsOf(entry, pod), volumeRoot(entry), runtime_.memoryDirectory(entry.uid) + "/volumes");
   if (!plans.ok()) {
     mountFailed(entry, pod, plans.error().message);
     return false;
@@ -327,7 +328,8 @@ void NodeAgent::keepVolumes(Entry& entry, const podspec::Pod& pod) {
 
 void NodeAgent::refreshVolumes(Entry& entry, const podspec::Pod& pod) {
   if (!prepareTokens(entry, pod)) return;
-  auto plans = planVolumes(pod, factsOf(entry, pod), volumeRoot(entry), runtime_.memoryDirectory(entry.uid) + "/volumes");
+  auto plans =
+      planVolumes(pod, factsOf(entry, pod), volumeRoot(entry), runtime_.memoryDirectory(entry.uid) + "/volumes");
   // An object that went away while the pod runs leaves its last content, as upstream does.
   if (!plans.ok()) return;
   for (VolumePlan& plan : *plans) {

@@ -19,8 +19,9 @@ struct VolumePlan {
   std::vector<VolumeFile> files;
 };
 
-/// The volumes of a pod under `root`, in order; those with content from the API under `memoryRoot`. NotFound: a ConfigMap, Secret or key that is not optional is missing;
-/// Invalid: a volume type that this node does not have, a path that leaves its volume.
+/// The volumes of a pod under `root`, in order; those with content from the API under `memoryRoot`. NotFound: a
+/// ConfigMap, Secret or key that is not optional is missing; Invalid: a volume type that this node does not have, a
+/// path that leaves its volume.
 Result<std::vector<VolumePlan>> planVolumes(const podspec::Pod& pod, const PodFacts& facts, const std::string& root,
                                             const std::string& memoryRoot);
 

@@ -215,8 +215,8 @@ class PodRuntime {
   /// The pod's own directory (absolute); it exists once ensurePod has been called and until removePod. The agent keeps
   /// the pod's volumes in `<podDirectory>/volumes`.
   virtual std::string podDirectory(const std::string& podUid) const = 0;
-  /// One in memory beside it, for volumes whose content the API gives again: it is not there after a reboot. The same as
-  /// podDirectory on a node that cannot.
+  /// One in memory beside it, for volumes whose content the API gives again: it is not there after a reboot. The same
+  /// as podDirectory on a node that cannot.
   virtual std::string memoryDirectory(const std::string& podUid) const { return podDirectory(podUid); }
 
   /// -> PodSandboxReady, or RuntimeFailed. Also after PodGone: the pod comes up again with the same address and

@@ -531,7 +531,8 @@ Result<void> sharePods(const std::string& pods) {
   STOKER_CHECK(makeDirectories(memory, 0700));
   if (mounts.find(" " + memory + " ") == std::string::npos &&
       ::mount("tmpfs", memory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") != 0)
-    return Error(Reason::Forbidden, std::string("secrets and tokens are on disk: no tmpfs can be mounted: ") + std::strerror(errno));
+    return Error(Reason::Forbidden,
+                 std::string("secrets and tokens are on disk: no tmpfs can be mounted: ") + std::strerror(errno));
   return {};
 }
 
