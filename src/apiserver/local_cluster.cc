@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "apiserver/registry/encode.h"
 
 namespace stoker::apiserver {
@@ -120,8 +122,12 @@ void LocalCluster::write(std::vector<client::Write> writes, client::Mode mode,
       else
         early[i] = body.error();
     }
-    // Calls (a TokenRequest) store nothing: they are answered here, before the writes around them.
-    if (!early[i] && write.verb == client::Write::Verb::Create && registry_.isCall(request.target)) {
+    // Calls (a TokenRequest) store nothing: they are answered here, before the writes around them. In a sequence none
+    // may have to wait for those.
+    bool call = !early[i] && write.verb == client::Write::Verb::Create && registry_.isCall(request.target);
+    if (call && mode == client::Mode::Sequence && !position.empty())
+      early[i] = Error(Reason::BadRequest, "a call can only begin a sequence of writes");
+    else if (call) {
       auto answer = registry_.call(caller_, request);
       if (answer.ok())
         early[i] =
@@ -137,7 +143,7 @@ void LocalCluster::write(std::vector<client::Write> writes, client::Mode mode,
     requests.push_back(std::move(request));
   }
   registry_.write(caller_, std::move(requests), mode,
-                  [total = writes.size(), position = std::move(position), early = std::move(early),
+                  [total = writes.size(), mode, position = std::move(position), early = std::move(early),
                    names = std::move(names), done = std::move(done)](std::vector<Result<Written>> written) {
                     std::vector<Result<client::Object>> out;
                     out.reserve(total);
@@ -150,6 +156,10 @@ void LocalCluster::write(std::vector<client::Write> writes, client::Mode mode,
                       else
                         out[position[i]] = written[i].error();
                     }
+                    // What could not begin is told only where nothing before it stopped the sequence.
+                    auto failed = std::find_if(out.begin(), out.end(), [](const auto& one) { return !one.ok(); });
+                    if (mode == client::Mode::Sequence && failed != out.end())
+                      std::fill(failed + 1, out.end(), Error(Reason::Unknown, client::kAborted));
                     done(std::move(out));
                   });
 }

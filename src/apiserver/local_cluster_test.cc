@@ -74,6 +74,8 @@ TEST_F(LocalClusterTest, everyWriteOfABatchIsAnswered) {
            Case{{make("configmaps", "ns", "e"), echo(true), make("configmaps", "ns", "f")},
                 Mode::Sequence,
                 "ok, error, aborted"},
+           Case{{make("configmaps", "ns", "a"), echo(false)}, Mode::Sequence, "error, aborted"},
+           Case{{echo(false), make("configmaps", "ns", "j")}, Mode::Sequence, "ok, ok"},
            Case{{make("nothings", "ns", "x"), broken(), make("configmaps", "ns", "g")}, Mode::Each, "error, error, ok"},
            Case{{make("configmaps", "ns", "h"), broken(), make("configmaps", "ns", "i")},
                 Mode::Sequence,

@@ -410,8 +410,18 @@ int topJob(const FlagSet& flags, const Arguments& arguments) {
   std::stable_sort(jobs->begin(), jobs->end(), [](const JobView& a, const JobView& b) {
     return a.allocatedGpus.value_or(0) > b.allocatedGpus.value_or(0);
   });
+  json::Arena arena;
+  std::vector<json::Value> items;
   for (const JobView& job : *jobs) {
     if (!arguments.empty() && job.name != arguments[0]) continue;
+    items.push_back(json::Object(arena)
+                        .set("name", job.name)
+                        .set("namespace", job.namespace_)
+                        .set("status", job.status)
+                        .set("requestedGPUs", job.requestedGpus)
+                        .set("allocatedGPUs", job.allocatedGpus.value_or(0))
+                        .set("node", job.node)
+                        .build());
     std::vector<std::string> row{job.name,
                                  job.status,
                                  "PYTORCHJOB",
@@ -423,6 +433,14 @@ int topJob(const FlagSet& flags, const Arguments& arguments) {
     rows.push_back(row);
     total += job.allocatedGpus.value_or(0);
     requested += job.requestedGpus;
+  }
+  if (!arguments.empty() && items.empty())
+    return fail(Error(Reason::NotFound, fmt::format("training job {} is not there; stoker list shows those that are",
+                                                    quote(arguments[0]))));
+  std::string output = flags.text("output");
+  if (output == "json" || output == "yaml") {
+    fmt::print("{}", render(json::array(arena, items), output));
+    return 0;
   }
   fmt::print("{}\nTotal Allocated/Requested GPUs of Training Jobs: {}/{}\n", alignColumns(rows), total, requested);
   return 0;
@@ -525,7 +543,13 @@ const std::map<std::string, Command>& commands() {
          topNode});
     add("top job", {"top job [JOB]",
                     "Show GPUs of jobs.",
-                    {type, output, all, allOld, refresh[0], {"instance", 'i', Type::String, "", "one instance"}},
+                    {type,
+                     output,
+                     all,
+                     allOld,
+                     refresh[0],
+                     {"instance", 'i', Type::String, "", "one instance", false, "",
+                      "use of single pods is not measured yet; kubectl get pods shows them"}},
                     topJob});
     add("whoami", {"whoami", "Show who the server takes you for.", {}, whoami});
     add("version", {"version",

@@ -71,12 +71,12 @@ std::vector<Flag> pytorchFlags() {
       {"device", 0, Type::List, "", "other devices of each instance: name=count, e.g. amd.com/gpu=1"},
       {"workers", 0, Type::Int, "1", "instances of the job, the master included"},
       {"retry", 0, Type::Int, "0", "restarts before the job counts as failed"},
-      {"workingDir", 0, Type::String, "", "", true, "working-dir"},
-      {"working-dir", 0, Type::String, "/root", "directory that synchronised code goes to"},
+      {"workingDir", 0, Type::String, "", "", true, "working-dir", sync},
+      {"working-dir", 0, Type::String, "/root", "directory that synchronised code goes to", false, "", sync},
       {"env", 'e', Type::List, "", "environment variables: name=value"},
       {"data", 'd', Type::List, "", "claim to mount: name:/path", false, "", volumes},
-      {"dataDir", 0, Type::List, "", "", true, "data-dir", volumes},
-      {"data-dir", 0, Type::List, "", "directory of the hosts to mount at the same path"},
+      {"dataDir", 0, Type::List, "", "", true, "data-dir"},
+      {"data-dir", 0, Type::List, "", "directory of the hosts to mount: /path or /path:/path in the container"},
       {"annotation", 'a', Type::List, "", "annotations of job and pods: key=value"},
       {"label", 'l', Type::List, "", "labels of job and pods: key=value"},
       {"rdma", 0, Type::Bool, "false", "wants an RDMA device"},
@@ -93,8 +93,10 @@ std::vector<Flag> pytorchFlags() {
       {"shell", 0, Type::String, "sh", "shell that runs the command"},
       {"scheduler", 0, Type::String, "", "scheduler of the pods"},
       {"hostNetwork", 0, Type::Bool, "false", "use the host's network"},
-      {"hostIPC", 0, Type::Bool, "false", "use the host's IPC namespace"},
-      {"hostPID", 0, Type::Bool, "false", "use the host's PID namespace"},
+      {"hostIPC", 0, Type::Bool, "false", "use the host's IPC namespace", false, "",
+       "pods have their own IPC namespace here"},
+      {"hostPID", 0, Type::Bool, "false", "use the host's PID namespace", false, "",
+       "pods have their own PID namespace here"},
       {"model-name", 0, Type::String, "", "register the result under this name", false, "",
        "the model registry is not there yet"},
       {"model-source", 0, Type::String, "", "where the model is", false, "", "the model registry is not there yet"},
@@ -165,14 +167,16 @@ Result<json::Value> pytorchJob(json::Arena& arena, const FlagSet& flags, const s
           .build()};
   int index = 0;
   for (const std::string& directory : flags.list("data-dir")) {
-    if (directory.empty() || directory[0] != '/')
-      return wrong(fmt::format("invalid --data-dir {}: it must be an absolute path", quote(directory)));
+    size_t colon = directory.find(':');
+    std::string host = directory.substr(0, colon);
+    std::string inside = colon == std::string::npos ? host : directory.substr(colon + 1);
+    if (!host.starts_with('/') || !inside.starts_with('/'))
+      return wrong(fmt::format("invalid --data-dir {}: it must be an absolute path, or two with a colon between them",
+                               quote(directory)));
     std::string volume = fmt::format("training-data-{}", index++);
-    mounts.push_back(json::Object(arena).set("name", volume).set("mountPath", directory).build());
-    volumes.push_back(json::Object(arena)
-                          .set("name", volume)
-                          .set("hostPath", json::Object(arena).set("path", directory).build())
-                          .build());
+    mounts.push_back(json::Object(arena).set("name", volume).set("mountPath", inside).build());
+    volumes.push_back(
+        json::Object(arena).set("name", volume).set("hostPath", json::Object(arena).set("path", host).build()).build());
   }
   std::vector<json::Value> command{json::string(arena, flags.text("shell")), json::string(arena, "-c"),
                                    json::string(arena, join(arguments, " "))};
@@ -187,9 +191,7 @@ Result<json::Value> pytorchJob(json::Arena& arena, const FlagSet& flags, const s
   podSpec.set("containers", json::array(arena, {container.build()})).set("volumes", json::array(arena, volumes));
   podSpec.setNonEmpty("priorityClassName", flags.text("priority"))
       .setNonEmpty("schedulerName", flags.text("scheduler"));
-  for (const char* host : {"hostNetwork", "hostIPC", "hostPID"})
-    if (flags.flag(host)) podSpec.set(host, true);
-  if (flags.flag("hostNetwork")) podSpec.set("dnsPolicy", "ClusterFirstWithHostNet");
+  if (flags.flag("hostNetwork")) podSpec.set("hostNetwork", true).set("dnsPolicy", "ClusterFirstWithHostNet");
   STOKER_TRY(json::Value selector, pairs(arena, flags.list("selector"), "--selector"));
   if (!selector.empty()) podSpec.set("nodeSelector", selector);
   std::vector<json::Value> tolerations, secrets;

@@ -58,6 +58,7 @@ TEST(Submit, everyFlagHasItsPlace) {
                           "-a",
                           "x=y",
                           "--data-dir=/data",
+                          "--data-dir=/host:/inside",
                           "-p",
                           "high",
                           "--retry=2",
@@ -86,8 +87,9 @@ TEST(Submit, everyFlagHasItsPlace) {
   json::Value container = spec["containers"][0];
   EXPECT_EQ(json::print(container["env"]), R"([{"name":"A","value":"1=2"}])");
   EXPECT_EQ(json::print(container["resources"]), R"({"limits":{"amd.com/gpu":"1","cpu":"4","memory":"8Gi"}})");
-  EXPECT_EQ(json::print(container["volumeMounts"]),
-            R"([{"mountPath":"/dev/shm","name":"dshm"},{"mountPath":"/data","name":"training-data-0"}])");
+  EXPECT_EQ(
+      json::print(container["volumeMounts"]),
+      R"([{"mountPath":"/dev/shm","name":"dshm"},{"mountPath":"/data","name":"training-data-0"},{"mountPath":"/inside","name":"training-data-1"}])");
   EXPECT_EQ(container["command"][0].asString(), "bash");
   EXPECT_EQ(master.at({"template", "metadata", "labels", "l"}).asString(), "m");
   EXPECT_EQ(master.at({"template", "metadata", "annotations", "x"}).asString(), "y");
@@ -127,6 +129,9 @@ INSTANTIATE_TEST_SUITE_P(
                       BadCase{"badOperator", with({"--toleration=k=v,In"}), "the operator must be"},
                       BadCase{"emptyToleration", with({"--toleration=:NoSchedule"}), "it must be all, key"},
                       BadCase{"relativeDir", with({"--data-dir=data"}), "an absolute path"},
+                      BadCase{"relativeInside", with({"--data-dir=/a:b"}), "an absolute path"},
+                      BadCase{"workingDir", with({"--working-dir=/w"}), "--working-dir"},
+                      BadCase{"hostPID", with({"--hostPID"}), "PID namespace"},
                       BadCase{"badDevice", with({"--device=gpu=1"}), "invalid --device \"gpu=1\""},
                       BadCase{"tensorboard", with({"--tensorboard"}), "--tensorboard is not supported yet"},
                       BadCase{"data", with({"--data=a:/b"}), "--data is not supported yet"},

@@ -119,7 +119,7 @@ class Cache final : public CacheBase {
       size_t from = next, to = std::min(objects.size(), from + kChunk);
       next = to;
       // A short list is not worth a thread.
-      auto policy = objects.size() <= kChunk ? std::launch::deferred : std::launch::async;
+      auto policy = objects.size() <= kChunk ? std::launch::deferred : std::launch::async | std::launch::deferred;
       ahead.push_back(std::async(policy, [&objects, from, to] {
         Chunk out;
         out.reserve(to - from);

@@ -34,6 +34,29 @@ TEST(Reader, takesWhatIsAskedForAndPassesOverTheRest) {
   EXPECT_TRUE(yes);
 }
 
+TEST(Reader, longContainersArePassedWhateverStandsInTheirStrings) {
+  // Every offset of brackets and quotes against the blocks that are looked at together, with and without escapes.
+  for (const char* text : {"]}[{", "\\\"]}"})
+    for (size_t before = 0; before < 140; ++before) {
+      std::string inside =
+          "[\"" + std::string(before, 'x') + text + "\",{\"a\":[1,\"" + std::string(70, '{') + "\"]},[[]]]";
+      std::string whole = R"({"skip":)" + inside + R"(,"then":true})";
+      Reader in(whole);
+      std::string_view key;
+      in.beginObject();
+      ASSERT_TRUE(in.member(key));
+      EXPECT_EQ(in.skip(), inside) << before;
+      ASSERT_TRUE(in.member(key)) << before;
+      EXPECT_EQ(key, "then");
+      EXPECT_TRUE(in.boolean());
+      EXPECT_FALSE(in.member(key));
+      EXPECT_TRUE(in.ok());
+      Reader cut(std::string_view(inside).substr(0, inside.size() - 1));
+      EXPECT_EQ(cut.skip(), "");
+      EXPECT_FALSE(cut.ok());
+    }
+}
+
 TEST(Reader, emptyContainersHaveNoElements) {
   Reader in(R"({"a":{},"b":[ ]})");
   std::string_view key;

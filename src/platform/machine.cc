@@ -10,6 +10,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <charconv>
+
 #include "base/file.h"
 #include "base/strings.h"
 
@@ -44,7 +46,11 @@ Result<std::map<std::string, int>> parseDevices(const std::string& text) {
   for (std::string_view entry : split(text, ',')) {
     size_t equals = entry.find('=');
     std::string vendor(entry.substr(0, equals));
-    int count = equals == std::string_view::npos ? 0 : std::atoi(std::string(entry.substr(equals + 1)).c_str());
+    int count = 0;
+    std::string_view number = equals == std::string_view::npos ? std::string_view() : entry.substr(equals + 1);
+    if (auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), count);
+        error != std::errc() || end != number.data() + number.size())
+      count = 0;
     if (!vendors().contains(vendor) || count < 1 || count > 1024) {
       std::string known;
       for (const auto& [name, resource] : vendors()) known += (known.empty() ? "" : ", ") + name;

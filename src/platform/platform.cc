@@ -243,8 +243,9 @@ class PlatformImpl final : public Platform {
                                                         .simulateDevices = options_.simulateDevices},
                                                        options_.dataDir));
       real.nodes.push_back(std::move(machine));
-      STOKER_TRY(real.images, node::ImageMap::load(options_.imagesFile.empty() ? options_.dataDir + "/images.yaml"
-                                                                               : options_.imagesFile));
+      STOKER_TRY(real.images, options_.imagesFile.empty()
+                                  ? node::ImageMap::loadIfThere(options_.dataDir + "/images.yaml")
+                                  : node::ImageMap::load(options_.imagesFile));
       real.logsDirectory = options_.dataDir + "/logs";
       char self[4096] = {};
       if (::readlink("/proc/self/exe", self, sizeof self - 1) > 0) real.appletProgram = self;

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -90,8 +91,12 @@ Result<Options> readOptions(const FlagSet& flags) {
   STOKER_TRY(options.dataDir, absoluteDirectory(flags));
   std::string listen = flags.text("listen");
   size_t colon = listen.rfind(':');
-  int port = colon == std::string::npos ? -1 : std::atoi(listen.c_str() + colon + 1);
-  if (colon == std::string::npos || port < 0 || port > 65535 || (port == 0 && listen.substr(colon + 1) != "0"))
+  int port = -1;
+  const char* end = listen.data() + listen.size();
+  if (colon != std::string::npos)
+    if (auto [at, error] = std::from_chars(listen.data() + colon + 1, end, port); error != std::errc() || at != end)
+      port = -1;
+  if (port < 0 || port > 65535)
     return Error(Reason::BadRequest,
                  fmt::format("invalid --listen {}: it must be HOST:PORT, e.g. 127.0.0.1:6443", quote(listen)));
   options.host = listen.substr(0, colon);
@@ -138,7 +143,9 @@ int serve(const Options& options, const std::function<void(const std::string&)>&
     tell("error " + written.error().message);
     return 1;
   }
-  tell("ready " + address);
+  std::string ready = "ready " + address;
+  for (const std::string& missing : (*platform)->missing()) ready += "\n" + missing;
+  tell(ready);
   int signal = 0;
   ::sigwait(&signals, &signal);
   log::info("platform", "stopping; pods go on running");
@@ -156,9 +163,12 @@ int up(const FlagSet& flags, const std::vector<std::string>&) {
         Error(Reason::AlreadyExists,
               fmt::format("Stoker is already running in {} (pid {}, https://{}); stop it with: stoker down --data {}",
                           dir, other.pid, other.address, dir)));
-  auto announce = [&](const std::string& address) {
-    fmt::print("Stoker is ready at https://{}\n  export KUBECONFIG={}/admin.kubeconfig\n", address, dir);
+  // The address, then a line for each thing that this machine does not let pods have.
+  auto announce = [&](const std::string& message) {
+    std::vector<std::string_view> lines = split(message, '\n');
+    fmt::print("Stoker is ready at https://{}\n  export KUBECONFIG={}/admin.kubeconfig\n", lines[0], dir);
     std::fflush(stdout);
+    for (size_t i = 1; i < lines.size(); ++i) fmt::print(stderr, "warning: {}\n", lines[i]);
   };
   if (!flags.flag("detach")) {
     return serve(*options, [&](const std::string& message) {

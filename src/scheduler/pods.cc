@@ -42,7 +42,7 @@ std::unique_ptr<PodFacts> PodIndex::read(const client::EntryPtr<api::Pod>& entry
     facts->cards = pod.metadata.annotation(kCardsAnnotation);
     return facts;
   }
-  if (!facts->gang.empty()) return facts;
+  if (pod.metadata.labels.contains(kGangLabel)) return facts;
   const std::string& scheduler = pod.spec.schedulerName;
   bool maybeOurs = scheduler.empty() || scheduler == api::kSchedulerName || scheduler == api::kDefaultSchedulerName;
   if (!maybeOurs || pod.finished() || pod.metadata.deleting() || !pod.spec.schedulingGates.empty()) return nullptr;

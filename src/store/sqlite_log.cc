@@ -106,8 +106,6 @@ class SqliteLog final : public Log {
     // Nothing is written to a file before it has proved sound: not even the log is folded in when it is closed.
     sqlite3_db_config(db_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_busy_timeout(db_.handle(), 0);
-    // The whole file is read at the start, and only then: mapped, no page of it is copied.
-    STOKER_CHECK(check("open", db_.execute("PRAGMA mmap_size = 4294967296")));
     std::string settings = fmt::format(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = "
         "-16384; "
@@ -151,7 +149,6 @@ class SqliteLog final : public Log {
     STOKER_CHECK(readObjects(out.objects));
     STOKER_CHECK(readHistory(out));
     // Everything was read and is sound.
-    (void)db_.execute("PRAGMA mmap_size = 0");
     sqlite3_db_config(db_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
     recovered_ = true;
     last_ = ceiling_;
@@ -291,7 +288,6 @@ class SqliteLog final : public Log {
 
   // ---- reading
 
-  /// The version in the columns created..checksum from `first` on; null when the checksum does not fit.
   /// A state as it stands in the file, and its checksum there.
   struct Stored {
     std::shared_ptr<Version> version;
@@ -299,6 +295,7 @@ class SqliteLog final : public Log {
     bool sound() const { return checksum == store::checksum(*version, joinOwners(version->index.owners)); }
   };
 
+  /// The columns created..checksum from `first` on.
   static Stored readVersion(Statement& row, int first) {
     auto version = std::make_shared<Version>();
     version->createRevision = row.integer(first);
@@ -322,6 +319,7 @@ class SqliteLog final : public Log {
                              "objects ORDER BY created")));
     // Checksums of a full chunk are computed by another thread while the next one is read.
     constexpr size_t kChunk = 4096;
+    constexpr auto kOtherThread = std::launch::async | std::launch::deferred;  // by itself where no thread can be made
     using Chunk = std::vector<Stored>;
     auto firstBad = [](const Chunk& chunk) {
       auto bad = std::find_if(chunk.begin(), chunk.end(), [](const Stored& s) { return !s.sound(); });
@@ -345,7 +343,7 @@ class SqliteLog final : public Log {
     int code;
     while ((code = rows.step()) == SQLITE_ROW) {
       reading.push_back(readVersion(rows, 0));
-      if (reading.size() == kChunk) STOKER_CHECK(hand(std::launch::async));
+      if (reading.size() == kChunk) STOKER_CHECK(hand(kOtherThread));
     }
     if (code != SQLITE_DONE) return error("read", code);
     STOKER_CHECK(hand(std::launch::deferred));

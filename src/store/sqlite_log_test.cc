@@ -173,6 +173,43 @@ TEST(SqliteLog, aDamagedFileIsRefusedOrHarmless) {
   EXPECT_GT(harmless, 0) << "unused bytes do not matter";
 }
 
+/// More rows than are checked together: each is checked, whichever part it stands in.
+TEST(SqliteLog, oneDamagedRowOfManyIsFound) {
+  TempDir dir;
+  std::string path = dir.file("state.db");
+  constexpr int kRows = 9000;
+  {
+    auto store = Store::open(*openSqliteLog({.path = path}), {.synchronous = true});
+    ASSERT_TRUE(store.ok());
+    Transaction all;
+    for (int i = 0; i < kRows; ++i) all.ops.push_back(put(fmt::format("pods/{}", (i * 7919) % kRows), "state"));
+    ASSERT_TRUE(commitNow(**store, std::move(all)).ok());
+  }
+  {
+    auto store = Store::open(*openSqliteLog({.path = path}), {.synchronous = true});
+    ASSERT_TRUE(store.ok());
+    auto listing = (*store)->list({});
+    ASSERT_TRUE(listing.ok());
+    ASSERT_EQ(listing->items.size(), static_cast<size_t>(kRows));
+    for (size_t i = 1; i < listing->items.size(); ++i) ASSERT_LT(listing->items[i - 1]->key, listing->items[i]->key);
+  }
+  for (int row : {1, 4096, 4097, 8200, kRows}) {
+    auto change = [&](const char* to) {
+      sqlite3* db = nullptr;
+      ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+      std::string sql = fmt::format("UPDATE objects SET node = '{}' WHERE rowid = {}", to, row);
+      ASSERT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
+      ASSERT_EQ(sqlite3_changes(db), 1) << row;
+      sqlite3_close(db);
+    };
+    change("elsewhere");
+    auto store = Store::open(*openSqliteLog({.path = path}), {.synchronous = true});
+    ASSERT_FALSE(store.ok()) << row;
+    EXPECT_NE(store.error().message.find("is not as it was written"), std::string::npos) << store.error().message;
+    change("node-state");
+  }
+}
+
 /// A damaged file with a log not yet folded in: neither is touched.
 TEST(SqliteLog, aDamagedFileKeepsItsWriteAheadLog) {
   TempDir dir;

@@ -51,7 +51,7 @@ void sortByKey(std::vector<VersionPtr>& versions) {
   for (uint32_t i = 0; i < versions.size(); ++i)
     order.emplace_back(std::string_view(keys).substr(at[i].first, at[i].second), i);
   auto middle = order.begin() + static_cast<ptrdiff_t>(order.size() / 2);
-  auto policy = order.size() < 10'000 ? std::launch::deferred : std::launch::async;
+  auto policy = order.size() < 10'000 ? std::launch::deferred : std::launch::async | std::launch::deferred;
   auto half = std::async(policy, [&] { std::sort(middle, order.end()); });
   std::sort(order.begin(), middle);
   half.get();

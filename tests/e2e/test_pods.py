@@ -267,13 +267,23 @@ class PodLife(E2eTest):
             self.api.wait_gone(self.pods, name, 20)
 
     def test_readiness_probe(self):
-        body = pod("p", "until [ -e /tmp/go ]; do [ -e /v/go ] && touch /tmp/go; sleep 0.05; done; sleep 600", container={
-            "volumeMounts": [{"name": "v", "mountPath": "/v"}],
-            "readinessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 1}},
-            volumes=[{"name": "v", "emptyDir": {}}])
-        self.create(body)
-        self.wait_pod("p", "Running")
-        self.api.wait_for(self.pods, "p", lambda p: any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"]["conditions"]), 30)
+        program = """
+import http.server
+asked = []
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        asked.append(self.path)
+        self.send_response(503 if len(asked) == 1 else 200)
+        self.end_headers()
+http.server.HTTPServer(("", 8080), Handler).serve_forever()
+"""
+        self.create(pod("p", container={"command": ["/usr/bin/python3", "-c", program],
+                                        "readinessProbe": {"httpGet": {"port": 8080, "path": "/ready"}, "periodSeconds": 1}}))
+        ready = lambda p: [c["status"] for c in p["status"].get("conditions", []) if c["type"] == "Ready"]
+        self.api.wait_for(self.pods, "p", lambda p: p["status"].get("phase") == "Running" and ready(p) == ["False"])
+        self.api.wait_for(self.pods, "p", lambda p: ready(p) == ["True"])
+        events = self.api.get(f"/api/v1/namespaces/{self.ns}/events")["items"]
+        self.assertIn("503", " ".join(e["message"] for e in events if e["reason"] == "Unhealthy"))
 
     def test_active_deadline(self):
         self.create(pod("p", "sleep 600", activeDeadlineSeconds=1))

@@ -1,8 +1,6 @@
-"""The official Python client (Debian's python3-kubernetes), where it is installed."""
+"""The official Python client (Debian's python3-kubernetes)."""
 
-import unittest
-
-from harness import TIME_SCALE, E2eTest, pod
+from harness import TIME_SCALE, E2eTest, lacking, pod
 
 try:
     import kubernetes
@@ -10,9 +8,10 @@ except ImportError:
     kubernetes = None
 
 
-@unittest.skipUnless(kubernetes, "python3-kubernetes is not installed")
 class PythonClient(E2eTest):
     def setUp(self):
+        if kubernetes is None:
+            raise lacking("python3-kubernetes is not installed")
         super().setUp()
         client = kubernetes.config.new_client_from_config(self.stoker.kubeconfig)
         self.addCleanup(client.close)

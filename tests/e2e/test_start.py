@@ -78,6 +78,7 @@ class Start(unittest.TestCase):
         # A pod of one cannot reach a pod of the other.
         two.api.create(path, pod("probe", f"ping -c1 -W1 {ips[0]} >/dev/null 2>&1 && echo reached || echo apart"))
         two.api.wait_for(path, "probe", lambda p: p["status"].get("phase") == "Succeeded")
+        self.assertEqual(two.api.get(f"{path}/probe/log"), "apart\n")
         one.down("--pods")
         seen = two.api.get(f"{path}/same-name")
         self.assertEqual(seen["status"]["phase"], "Running")

@@ -122,6 +122,7 @@ class NodeLifecycle final : public client::Controller {
       // Behind the condition's write the node has another version; taints follow from what is read here either way.
       if (plan.writes.size() == 1) write.resourceVersion = node.metadata.resourceVersion;
     }
+    if (taints.empty()) return;  // nothing drives its pods away: none need be read
     for (const auto& pod : view.of<api::Pod>().onNode(name)) ofPod(*pod, &taints, now, plan);
   }
 

@@ -165,6 +165,11 @@ TEST(Images, badDocumentsSayWhere) {
             "images[0]: unknown field \"rot\"; did you mean \"root\"?");
   EXPECT_EQ(message(R"({"images":[{"image":"x","root":"y"}]})"),
             "images[0].root: \"y\" must be \"host\" or an absolute directory");
+  EXPECT_EQ(message(R"([{"image":"x"}])"),
+            "the file holds one list: \"images:\", then \"- image: PATTERN\" for each rule");
+  EXPECT_EQ(message(R"({"images":{"image":"x"}})"), message("[]"));
+  EXPECT_EQ(message(R"({"images":["x"]})"),
+            "images[0]: must be a rule such as {image: \"pytorch/*\", root: /roots/pytorch}");
 }
 
 TEST(ProbeTargets, portsByNameAndNumber) {

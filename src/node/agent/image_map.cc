@@ -43,9 +43,13 @@ Result<ImageMap> ImageMap::fromJson(json::Value document) {
     if (member.key != "images")
       return Error(Reason::Invalid,
                    fmt::format("unknown field \"{}\"; the file holds one list, \"images\"", member.key));
+  if ((!document.isNull() && !document.isObject()) || (document.has("images") && !document["images"].isArray()))
+    return Error(Reason::Invalid, "the file holds one list: \"images:\", then \"- image: PATTERN\" for each rule");
   size_t index = 0;
   for (json::Value item : document["images"].items()) {
     std::string path = fmt::format("images[{}]", index++);
+    if (!item.isObject())
+      return Error(Reason::Invalid, path + ": must be a rule such as {image: \"pytorch/*\", root: /roots/pytorch}");
     for (const auto& member : item.members()) {
       if (std::find(known.begin(), known.end(), member.key) != known.end()) continue;
       auto near = didYouMean(member.key, known);

@@ -38,8 +38,10 @@ class ImageMap {
   static ImageMap builtin();
   /// The rules of a document in front of the compiled-in ones. Invalid with the path of what is wrong.
   static Result<ImageMap> fromJson(json::Value document);
-  /// Reads a YAML file; a missing file gives builtin(). Errors name the file.
+  /// Reads a YAML file. Errors name the file.
   static Result<ImageMap> load(const std::string& path);
+  /// The same for a file that need not be there: then builtin().
+  static Result<ImageMap> loadIfThere(const std::string& path);
 
   /// The first rule that matches; there always is one.
   const ImageRule& find(const std::string& image) const;

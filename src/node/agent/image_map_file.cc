@@ -8,8 +8,12 @@
 
 namespace stoker::node {
 
-Result<ImageMap> ImageMap::load(const std::string& path) {
+Result<ImageMap> ImageMap::loadIfThere(const std::string& path) {
   if (::access(path.c_str(), F_OK) != 0) return builtin();
+  return load(path);
+}
+
+Result<ImageMap> ImageMap::load(const std::string& path) {
   STOKER_TRY(std::string text, readFile(path));
   json::Arena arena;
   auto documents = json::parseYaml(arena, text);

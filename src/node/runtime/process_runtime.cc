@@ -8,12 +8,14 @@
 #include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <set>
 #include <thread>
 #include <unordered_map>
 
@@ -76,7 +78,8 @@ struct ProcessRuntime::Impl {
   std::unique_ptr<PodNetwork> network;
   std::unique_ptr<IpAllocator> addresses;
   bool userNamespace = false;
-  bool memory = false;  ///< a tmpfs is mounted at kMemory
+  bool memory = false;                  ///< a tmpfs is mounted at kMemory
+  std::set<std::string> withoutMemory;  ///< pods from before it was; does not change after recover()
   Listener listener;
 
   int epoll = -1;
@@ -94,7 +97,8 @@ struct ProcessRuntime::Impl {
   ~Impl();
   std::string directory(const std::string& uid) const { return options.dataDirectory + "/pods/" + uid; }
   std::string memoryDirectory(const std::string& uid) const {
-    return memory ? options.dataDirectory + "/pods/" + kMemory + "/" + uid : directory(uid);
+    return memory && !withoutMemory.contains(uid) ? options.dataDirectory + "/pods/" + kMemory + "/" + uid
+                                                  : directory(uid);
   }
   void post(std::function<void()> job);
   void loop();
@@ -278,6 +282,10 @@ Result<std::vector<RecoveredPod>> ProcessRuntime::recover() {
   }
   if (impl.memory) {
     std::error_code ignored;
+    for (const auto& [uid, pod] : impl.pods)
+      if (pod.state == Impl::Pod::State::Ready && access(impl.memoryDirectory(uid).c_str(), F_OK) != 0 &&
+          access((impl.directory(uid) + "/volumes").c_str(), F_OK) == 0)
+        impl.withoutMemory.insert(uid);
     for (const auto& left : std::filesystem::directory_iterator(root + "/" + kMemory, ignored))
       if (!impl.pods.contains(left.path().filename().string())) removeDirectoryTree(left.path().string());
   }
@@ -516,21 +524,24 @@ ProcessRuntime::~ProcessRuntime() = default;
 
 namespace {
 
+bool isMountPoint(const std::string& path) {
+  struct statx info {};
+  return ::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, 0, &info) == 0 &&
+         (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 /// What the agent mounts in a pod's directory (memory volumes) must reach the supervisors, which live in mount
 /// namespaces of their own and take what their peers mount. Where the machine's "/" is private nothing would: so the
 /// pods' directory becomes a shared mount of itself. It stays when the platform stops, as the pods do.
 Result<void> sharePods(const std::string& pods) {
-  STOKER_TRY(std::string mounts, readFile("/proc/self/mountinfo"));
-  bool mounted = mounts.find(" " + pods + " ") != std::string::npos;
-  if ((!mounted && ::mount(pods.c_str(), pods.c_str(), nullptr, MS_BIND, nullptr) != 0) ||
+  if ((!isMountPoint(pods) && ::mount(pods.c_str(), pods.c_str(), nullptr, MS_BIND, nullptr) != 0) ||
       ::mount(nullptr, pods.c_str(), nullptr, MS_SHARED, nullptr) != 0)
     return Error(
         Reason::Forbidden,
         std::string("volumes in memory are on disk: the pods' directory cannot be shared: ") + std::strerror(errno));
   const std::string memory = pods + "/" + kMemory;
   STOKER_CHECK(makeDirectories(memory, 0700));
-  if (mounts.find(" " + memory + " ") == std::string::npos &&
-      ::mount("tmpfs", memory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") != 0)
+  if (!isMountPoint(memory) && ::mount("tmpfs", memory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") != 0)
     return Error(Reason::Forbidden,
                  std::string("secrets and tokens are on disk: no tmpfs can be mounted: ") + std::strerror(errno));
   return {};

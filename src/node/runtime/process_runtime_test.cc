@@ -1,6 +1,8 @@
 // Real pods through a real supervisor: what a container's program experiences and what is reported of it.
 #include "node/runtime/process_runtime.h"
 
+#include <sys/vfs.h>
+
 #include <iostream>
 #include <thread>
 
@@ -240,6 +242,25 @@ TEST_F(ProcessRuntimeTest, VolumesAreMountedReadWriteReadOnlyAndInMemory) {
   std::string made;
   std::ifstream(volume + "/made") >> made;
   EXPECT_EQ(made, "new");
+}
+
+TEST_F(ProcessRuntimeTest, WhatTheApiGivesLiesInMemoryAndGoesWithThePod) {
+  createPod("p1");
+  const std::string memory = runtime_->memoryDirectory("p1");
+  ASSERT_NE(memory, runtime_->podDirectory("p1"));
+  std::filesystem::create_directories(memory + "/volumes/token");
+  std::ofstream(memory + "/volumes/token/token") << "secret\n";
+  struct statfs info {};
+  ASSERT_EQ(statfs(memory.c_str(), &info), 0);
+  EXPECT_EQ(info.f_type, 0x01021994) << "a tmpfs";
+  ContainerSpec spec = shell("cat /token/token");
+  spec.mounts = {{Mount::Kind::Bind, memory + "/volumes/token", "/token", true, 0}};
+  runToEnd("p1", spec);
+  EXPECT_EQ(log(), "secret\n");
+  runtime_->removePod("p1");
+  EXPECT_TRUE(waitFor<PodRemoved>("p1"));
+  std::erase(uids_, "p1");
+  EXPECT_NE(access(memory.c_str(), F_OK), 0);
 }
 
 TEST_F(ProcessRuntimeTest, AReadOnlyRootStaysReadOnly) {

@@ -13,7 +13,7 @@
 
 namespace stoker::scheduler {
 
-using ResourceId = uint16_t;
+using ResourceId = uint32_t;
 inline constexpr ResourceId kCpu = 0;      ///< thousandths of a core
 inline constexpr ResourceId kMemory = 1;   ///< bytes
 inline constexpr ResourceId kStorage = 2;  ///< ephemeral-storage, bytes
