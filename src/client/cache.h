@@ -4,7 +4,7 @@
 // (informer.h), read by reconcile functions through a View. Lives on one Loop; no locks.
 //
 // Kinds of which there may be a hundred thousand (T::numerous) are kept as the bytes that the store holds anyway, and
-// decoded when they are read: a pod's struct is three times as large as what the store adds to its bytes. The decoded
+// decoded when they are read: a decoded pod takes 3 KB beside its 4 KB of bytes. The decoded
 // form stays until kDecodedKept others have been decoded. Who needs something of all of them on every pass keeps it in
 // a Follower.
 #pragma once
